@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What src/sys/helpers.c offers to Rust: C macros and inline functions behind
+ * a name that can be called, and the sizes of the structs Rust embeds, as gcc
+ * sees them (bindgen asks clang). No policy here.
+ */
+#ifndef RSDFS_HELPERS_H
+#define RSDFS_HELPERS_H
+
+#include <linux/types.h>
+
+struct completion;
+struct iov_iter;
+struct net;
+struct socket;
+struct task_struct;
+struct wait_queue_entry;
+struct wait_queue_head;
+struct workqueue_struct;
+
+/* Sizes of embedded structs; sys::layout_check() compares them. */
+struct rsdfs_sizes {
+	size_t completion;
+	size_t delayed_work;
+	size_t iov_iter;
+	size_t wait_queue_entry;
+	size_t wait_queue_head;
+	size_t md5_ctx;
+	size_t hmac_md5_ctx;
+	size_t hmac_sha256_ctx;
+	size_t aes_cmac_key;
+	size_t aes_cmac_ctx;
+	size_t arc4_ctx;
+	size_t sha512_ctx;
+	size_t proc_ops;
+};
+extern const struct rsdfs_sizes rsdfs_sizes;
+
+/* net: namespaces */
+struct net *rsdfs_net_current(void);
+struct net *rsdfs_net_init(void);
+struct net *rsdfs_net_hold(struct net *net);
+void rsdfs_net_put(struct net *net);
+unsigned int rsdfs_net_inum(const struct net *net);
+
+/* wait */
+#define RSDFS_WAIT_KILLABLE 0
+#define RSDFS_WAIT_IDLE 1
+void rsdfs_waitqueue_init(struct wait_queue_head *head);
+void rsdfs_waiter_init(struct wait_queue_entry *waiter);
+long rsdfs_waiter_sleep(struct wait_queue_entry *waiters, unsigned int count,
+			int state, long timeout);
+void rsdfs_wake(struct wait_queue_head *head, int count);
+bool rsdfs_fatal_signal(void);
+
+/* thread */
+struct task_struct *rsdfs_kthread_create(int (*fn)(void *), void *data,
+					 const char *name);
+void rsdfs_kthread_start(struct task_struct *task);
+void rsdfs_module_hold(void);
+void __noreturn rsdfs_module_put_and_exit(void);
+unsigned int rsdfs_memalloc_nofs_save(void);
+void rsdfs_memalloc_nofs_restore(unsigned int flags);
+unsigned int rsdfs_memalloc_noreclaim_save(void);
+void rsdfs_memalloc_noreclaim_restore(unsigned int flags);
+
+/* work */
+#define RSDFS_WQ_MEM_RECLAIM 1
+#define RSDFS_WQ_UNBOUND 2
+struct workqueue_struct *rsdfs_workqueue(const char *name, unsigned int flags,
+					 int max_active);
+void rsdfs_delayed_work_init(struct delayed_work *work, work_func_t fn);
+
+/* socket: what rsdfs_sock_poll() says */
+#define RSDFS_SOCK_READABLE 1	/* data, the end of it, or an error */
+#define RSDFS_SOCK_WRITABLE 2	/* sending does not block */
+#define RSDFS_SOCK_ENDED 4	/* the peer does not send any more */
+#define RSDFS_SOCK_BROKEN 8	/* an error, or not connected */
+int rsdfs_sock_create(struct net *net, bool v6, unsigned int user_timeout_ms,
+		      struct socket **sock);
+int rsdfs_sock_connect(struct socket *sock, bool v6, const u8 *addr, u16 port,
+		       u32 scope);
+unsigned int rsdfs_sock_poll(struct socket *sock);
+struct wait_queue_head *rsdfs_sock_queue(struct socket *sock);
+u16 rsdfs_sock_local_port(const struct socket *sock);
+long rsdfs_sock_silent_ms(const struct socket *sock);
+unsigned int rsdfs_sock_rtt_ms(const struct socket *sock);
+void rsdfs_sock_abort(struct socket *sock);
+int rsdfs_sock_send(struct socket *sock, const void *data, size_t len,
+		    bool more);
+int rsdfs_sock_send_iter(struct socket *sock, struct iov_iter *iter,
+			 size_t len, bool splice, bool more);
+int rsdfs_sock_recv(struct socket *sock, void *data, size_t len);
+int rsdfs_sock_recv_iter(struct socket *sock, struct iov_iter *iter,
+			 size_t len);
+
+/* iter */
+bool rsdfs_iter_is_kernel(const struct iov_iter *iter);
+bool rsdfs_iter_has_pages(const struct iov_iter *iter);
+bool rsdfs_iter_is_source(const struct iov_iter *iter);
+size_t rsdfs_iter_count(const struct iov_iter *iter);
+void rsdfs_iter_truncate(struct iov_iter *iter, size_t len);
+size_t rsdfs_iter_copy_from(void *to, size_t len, struct iov_iter *iter);
+size_t rsdfs_iter_copy_to(const void *from, size_t len, struct iov_iter *iter);
+size_t rsdfs_iter_zero(size_t len, struct iov_iter *iter);
+size_t rsdfs_iter_walk(struct iov_iter *iter, size_t len, void *context,
+		       size_t (*step)(void *base, size_t progress, size_t len,
+				      void *context, void *unused));
+
+/* crypto */
+struct aes_cmac_ctx;
+struct aes_cmac_key;
+struct hmac_md5_ctx;
+struct hmac_sha256_ctx;
+struct sha512_ctx;
+void rsdfs_aes_cmac_init(struct aes_cmac_ctx *ctx,
+			 const struct aes_cmac_key *key);
+void rsdfs_hmac_sha256_update(struct hmac_sha256_ctx *ctx, const u8 *data,
+			      size_t len);
+void rsdfs_hmac_md5_update(struct hmac_md5_ctx *ctx, const u8 *data,
+			   size_t len);
+void rsdfs_sha512_update(struct sha512_ctx *ctx, const u8 *data, size_t len);
+bool rsdfs_equal(const void *a, const void *b, size_t len);
+void rsdfs_zero(void *data, size_t len);
+
+/* cred: ids in the initial user namespace */
+u32 rsdfs_current_uid(void);
+u32 rsdfs_current_gid(void);
+u32 rsdfs_current_fsuid(void);
+u32 rsdfs_current_fsgid(void);
+
+/* proc */
+void *rsdfs_file_pde_data(const struct file *file);
+
+/* fs: the file system side adds its own below */
+
+struct dir_context;
+struct fs_context;
+struct inode;
+struct kmem_cache;
+struct kstatfs;
+struct netfs_io_subrequest;
+struct netfs_request_ops;
+struct seq_file;
+struct super_block;
+
+/* Constants whose macros bindgen cannot read. */
+enum rsdfs_fs {
+	RSDFS_IOCB_DSYNC = 0x2,
+	RSDFS_IOCB_SYNC = 0x4,
+	RSDFS_LOOKUP_REVAL = 0x80,
+	RSDFS_LOOKUP_RCU = 0x100,
+	RSDFS_LOOKUP_CREATE = 0x20000,
+	RSDFS_LOOKUP_RENAME_TARGET = 0x80000,
+	RSDFS_FMODE_OPENED = 0x80000,
+	RSDFS_FMODE_CREATED = 0x100000,
+	RSDFS_SB_NOATIME = 0x400,
+};
+
+/* Sizes of the structs that the fs bindings look into. */
+struct rsdfs_fs_sizes {
+	size_t address_space_operations;
+	size_t dentry;
+	size_t dentry_operations;
+	size_t file;
+	size_t file_operations;
+	size_t file_system_type;
+	size_t fs_context;
+	size_t fs_context_operations;
+	size_t fs_parameter;
+	size_t iattr;
+	size_t inode;
+	size_t inode_operations;
+	size_t kstat;
+	size_t kstatfs;
+	size_t netfs_inode;
+	size_t netfs_io_request;
+	size_t netfs_io_subrequest;
+	size_t netfs_request_ops;
+	size_t super_block;
+	size_t super_operations;
+	size_t vm_operations_struct;
+};
+extern const struct rsdfs_fs_sizes rsdfs_fs_sizes;
+
+/* fs context */
+void rsdfs_fc_error(struct fs_context *fc, const char *text, size_t len);
+int rsdfs_fc_purpose(const struct fs_context *fc);
+bool rsdfs_param_is_flag(const struct fs_parameter *param);
+const char *rsdfs_param_string(const struct fs_parameter *param);
+int rsdfs_get_tree(struct fs_context *fc,
+		   int (*fill)(struct super_block *, struct fs_context *));
+
+/* super block */
+struct module *rsdfs_module(void);
+struct kmem_cache *rsdfs_inode_cache(const char *name, size_t size,
+				     void (*ctor)(void *));
+void *rsdfs_inode_alloc(struct super_block *sb, struct kmem_cache *cache);
+int rsdfs_super_setup(struct super_block *sb, size_t read_ahead);
+
+/* inode; the times are seconds and nanoseconds since 1970 */
+struct rsdfs_attr {
+	u16 mode;
+	u32 uid;
+	u32 gid;
+	u32 nlink;
+	u64 blocks;
+	s64 atime;
+	s64 mtime;
+	s64 ctime;
+	u32 atime_nsec;
+	u32 mtime_nsec;
+	u32 ctime_nsec;
+	bool times;
+};
+void rsdfs_inode_attr(struct inode *inode, const struct rsdfs_attr *attr);
+void rsdfs_inode_netfs(struct inode *inode, const struct netfs_request_ops *ops,
+		       bool unbuffered);
+u64 rsdfs_inode_size(const struct inode *inode);
+void rsdfs_inode_set_size(struct inode *inode, u64 size);
+bool rsdfs_inode_replace_size(struct inode *inode, u64 old, u64 size);
+bool rsdfs_inode_is_new(struct inode *inode);
+void rsdfs_inode_resize(struct inode *inode, u64 size);
+void rsdfs_inode_evict(struct inode *inode);
+bool rsdfs_inode_dirty(struct inode *inode);
+int rsdfs_inode_sync(struct inode *inode, s64 start, s64 end);
+int rsdfs_file_error(struct file *file);
+bool rsdfs_killed(void);
+void rsdfs_inode_drop_link(struct inode *inode, bool all);
+void rsdfs_inode_hold(struct inode *inode);
+
+/* dentry, directory */
+const char *rsdfs_dentry_name(const struct dentry *dentry, u32 *len);
+bool rsdfs_dentry_in_lookup(const struct dentry *dentry);
+bool rsdfs_dir_emit(struct dir_context *ctx, const char *name, u32 len, u64 ino,
+		    unsigned int type);
+bool rsdfs_dir_emit_dots(struct file *file, struct dir_context *ctx);
+
+/* netfs */
+void rsdfs_netfs_read_done(struct netfs_io_subrequest *subreq, size_t len,
+			   int error);
+void rsdfs_netfs_write_done(struct netfs_io_subrequest *subreq, ssize_t result);
+
+#endif /* RSDFS_HELPERS_H */
