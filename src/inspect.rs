@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What administrators see: `/proc/fs/rsdfs`.
+//!
+//! One record a line, `key=value` separated by blanks, indented lines belong to the record before.
+//! Documentation/inspect.md describes the fields. No secrets.
+
+mod dfscache;
+mod mounts;
+
+use crate::{
+    mount::world::World,
+    sys::proc::{
+        Dir,
+        File, //
+    }, //
+};
+use dfscache::DfsCache;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use mounts::Mounts;
+
+/// The files; they go when it is dropped.
+pub(crate) struct Inspect {
+    _dfscache: File,
+    _mounts: File,
+}
+
+impl Inspect {
+    /// Makes the files.
+    pub(crate) fn new(world: &Arc<World>) -> Result<Self> {
+        let dir = Dir::new(c"fs/rsdfs")?;
+        let cache = Arc::new(
+            DfsCache {
+                world: world.clone(),
+            },
+            GFP_KERNEL,
+        )?;
+        let mounts = Arc::new(
+            Mounts {
+                world: world.clone(),
+            },
+            GFP_KERNEL,
+        )?;
+        Ok(Self {
+            _dfscache: dir.file(c"dfscache", 0o644, cache)?,
+            _mounts: dir.file(c"mounts", 0o444, mounts)?,
+        })
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/proc/fs/rsdfs/mounts`: what is mounted, where it is served from, and its failovers.
+
+use crate::{
+    mount::{
+        volume::Volume,
+        world::World, //
+    },
+    sys::proc::{
+        SeqFile,
+        Show, //
+    }, //
+};
+use core::fmt::Write;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// The file.
+pub(super) struct Mounts {
+    pub(super) world: Arc<World>,
+}
+
+impl Show for Mounts {
+    fn show(&self, out: &mut SeqFile) -> Result {
+        for volume in self.world.volumes()? {
+            show(out, &volume).map_err(|_| EINVAL)?;
+        }
+        Ok(())
+    }
+}
+
+fn show(out: &mut SeqFile, volume: &Volume) -> core::fmt::Result {
+    let view = volume.view();
+    write!(out, "path={} state=", volume.path())?;
+    out.write_str(if view.up { "up" } else { "down" })?;
+    match &view.tree {
+        Some(tree) => {
+            let path = core::str::from_utf8(tree.path()).unwrap_or("?");
+            let signed = if tree.signed() { "yes" } else { "no" };
+            write!(
+                out,
+                " target={path} address={} dialect={} signed={signed}",
+                tree.address(),
+                tree.dialect(),
+            )?;
+        }
+        None => out.write_str(" target=none")?,
+    }
+    let stats = view.stats;
+    let reason = stats.reason.map_or("none", |reason| reason.name());
+    writeln!(
+        out,
+        " generation={} failovers={} reason={reason} duration_ms={}",
+        view.generation, stats.failovers, stats.duration,
+    )
+}

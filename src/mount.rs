@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What stands between the file system and the servers: mounts that outlive their servers.
+//!
+//! A [`Volume`] is what is mounted. It has at most one [`session::Tree`] at a time, a share on a
+//! server that has been reached through the whole stack, and a generation that counts them. Every
+//! operation goes through `Volume::run`, which waits for a tree, and starts over on the next one
+//! when a tree is lost.
+//!
+//! Ownership points down only: Volume -> Tree -> Session -> Conn. Locks, in order:
+//! `Volume::handles`, `Handle::state`, `Volume::state`, `Volume::parked`; none is held across the
+//! wire.
+
+pub(crate) mod handle;
+pub(crate) mod io;
+pub(crate) mod keeper;
+pub(crate) mod list;
+pub(crate) mod ops;
+pub(crate) mod options;
+pub(crate) mod reconnect;
+pub(crate) mod referral;
+pub(crate) mod refresh;
+pub(crate) mod session;
+pub(crate) mod trouble;
+pub(crate) mod volume;
+pub(crate) mod world;
+
+pub(crate) use crate::transport::Error;
+pub(crate) use handle::Handle;
+pub(crate) use io::{
+    ReadIo,
+    WriteIo, //
+};
+pub(crate) use list::Listing;
+pub(crate) use options::Options;
+pub(crate) use volume::Volume;
+
+use kernel::str::CString;
+
+/// What an operation comes to.
+pub(crate) type Result<T = ()> = core::result::Result<T, Error>;
+
+/// Why a mount failed.
+pub(crate) struct MountError {
+    /// For the system call.
+    pub(crate) errno: kernel::error::Error,
+    /// For the mount log; holds no secrets.
+    pub(crate) message: Option<CString>,
+}
+
+/// What a server knows about a file or directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Attr {
+    /// A directory.
+    pub(crate) dir: bool,
+    /// A reparse point: a link of some kind.
+    pub(crate) reparse: bool,
+    /// End of file, in bytes.
+    pub(crate) size: u64,
+    /// Allocated, in bytes.
+    pub(crate) alloc: u64,
+    /// Last access, in 100 ns since 1601.
+    pub(crate) atime: u64,
+    /// Last write, in 100 ns since 1601.
+    pub(crate) mtime: u64,
+    /// Last change of anything, in 100 ns since 1601.
+    pub(crate) ctime: u64,
+    /// Creation, in 100 ns since 1601.
+    pub(crate) btime: u64,
+    /// `FILE_ATTRIBUTE_*` (MS-FSCC 2.6).
+    pub(crate) attributes: u32,
+    /// The server's number for the file; 0 if it has none.
+    pub(crate) id: u64,
+    /// Hard links; at least 1.
+    pub(crate) nlink: u32,
+}
+
+/// What to do about the existence of a file that is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Create {
+    /// It must exist.
+    Open,
+    /// It must not exist.
+    New,
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// For reading.
+    pub(crate) read: bool,
+    /// For writing.
+    pub(crate) write: bool,
+    /// See [`Create`].
+    pub(crate) create: Create,
+    /// A file that is created gets the read-only attribute.
+    pub(crate) readonly_attr: bool,
+}
+
+/// Times and attributes to set; `None` leaves them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Basic {
+    /// Last access, in 100 ns since 1601.
+    pub(crate) atime: Option<u64>,
+    /// Last write, in 100 ns since 1601.
+    pub(crate) mtime: Option<u64>,
+    /// Last change, in 100 ns since 1601.
+    pub(crate) ctime: Option<u64>,
+    /// `FILE_ATTRIBUTE_*` (MS-FSCC 2.6).
+    pub(crate) attributes: Option<u32>,
+}
+
+/// Space on the share.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StatFs {
+    /// In bytes.
+    pub(crate) block_size: u32,
+    /// In blocks.
+    pub(crate) blocks: u64,
+    /// In blocks.
+    pub(crate) free: u64,
+    /// For the caller, in blocks.
+    pub(crate) avail: u64,
+}

@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The operations of a volume that wait for their answer.
+//!
+//! Where a file is only touched, opening, doing and closing travel together (MS-SMB2 3.2.4.1.4).
+
+use super::{
+    handle::{
+        text,
+        Handle, //
+    },
+    session::{
+        success,
+        Tree, //
+    },
+    volume::Volume,
+    Attr,
+    Basic,
+    Create as Wanted,
+    Error,
+    How,
+    Result,
+    StatFs, //
+};
+use crate::{
+    sys::crypto,
+    transport::{
+        conn::Reason,
+        pending::Ignore,
+        Answer,
+        Request,
+        Sink, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    str::CString,
+    sync::Arc, //
+};
+use rsdfs_proto::{
+    smb2::{
+        close::Close,
+        context::{
+            self,
+            Ask, //
+        },
+        create::{
+            self,
+            access,
+            oplock,
+            options,
+            share,
+            Create,
+            Disposition, //
+        },
+        flush::Flush,
+        info::{
+            self,
+            attributes,
+            Queried, //
+        },
+        query_info::QueryInfo,
+        set_info::{
+            Set,
+            SetInfo, //
+        },
+        Command,
+        FileId, //
+    },
+    status::{
+        Class,
+        NtStatus, //
+    }, //
+};
+
+/// What is needed to look at something.
+const LOOK: u32 = access::READ_ATTRIBUTES | access::SYNCHRONIZE;
+
+/// How long a question for the space on a share waits for a server, in milliseconds.
+const STATFS_PATIENCE: u64 = 400;
+
+/// Asks for the server's number of the file.
+const NUMBERED: &[Ask<'_>] = &[Ask::FileId];
+
+impl Volume {
+    /// What the server knows about `path`.
+    pub(crate) fn stat(&self, path: &str) -> Result<Attr> {
+        self.run(|tree| stat(tree, path))
+    }
+
+    /// Opens a file.
+    pub(crate) fn open(self: &Arc<Self>, path: &str, how: How) -> Result<(Arc<Handle>, Attr)> {
+        self.run(|tree| {
+            let (file, attr) = open(tree, path, how)?;
+            let handle = Handle::new(self.number(), path, how, tree.generation(), file);
+            let entered = handle.and_then(|handle| {
+                self.enlist(&handle)?;
+                Ok(handle)
+            });
+            match entered {
+                Ok(handle) => Ok((handle, attr)),
+                Err(error) => {
+                    close(tree, file);
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    /// What the server knows about an open file.
+    pub(crate) fn stat_handle(&self, handle: &Arc<Handle>) -> Result<Attr> {
+        self.with(handle, |tree, file| {
+            let command = QueryInfo::of::<info::All>(file);
+            let answer = call(tree, &command)?;
+            Ok(attr_of_all(&parse_info(&answer)?))
+        })
+    }
+
+    /// Closes a file. What the server says to it changes nothing, so nobody waits for that.
+    pub(crate) fn close(&self, handle: &Arc<Handle>) {
+        self.discharge(handle);
+        let Some((generation, file)) = handle.close() else {
+            return;
+        };
+        if let Some(tree) = self.view().tree {
+            if tree.generation() == generation {
+                close(&tree, file);
+            }
+        }
+    }
+
+    /// Has the server put what it was given on stable storage.
+    pub(crate) fn flush(&self, handle: &Arc<Handle>) -> Result {
+        self.with(handle, |tree, file| {
+            call(tree, &Flush { file_id: file }).map(|_| ())
+        })
+    }
+
+    /// Makes a directory.
+    pub(crate) fn mkdir(&self, path: &str) -> Result<Attr> {
+        self.run(|tree| {
+            let name = tree.name(path)?;
+            let command = Create {
+                disposition: Disposition::Create,
+                options: options::DIRECTORY_FILE,
+                attributes: attributes::DIRECTORY,
+                contexts: NUMBERED,
+                ..creation(&name, LOOK)
+            };
+            let request = Request::new(&tree.context(), &command)?.then(&close_it())?;
+            let [created, _closed] = tree.conn().call_parts(&mut { request }, None)?;
+            Ok(attr_of_create(&created)?.1)
+        })
+    }
+
+    /// Removes a file. One that this mount has open lives on, without its name, until it is closed:
+    /// the server keeps the name of a deleted file as long as it is open, so it gets another first.
+    pub(crate) fn unlink(&self, path: &str) -> Result {
+        if !self.is_open(path) {
+            return self.delete(path, options::NON_DIRECTORY_FILE);
+        }
+        let hidden = self.hidden(path)?;
+        let kind = options::NON_DIRECTORY_FILE;
+        self.run_once(
+            |tree| {
+                let name = tree.name(text(&hidden))?;
+                let rename = Set::Rename {
+                    replace: false,
+                    name: &name,
+                };
+                let sets = [rename, Set::Disposition(true)];
+                change(tree, path, access::DELETE, kind, &sets)
+            },
+            |_| Ok(()),
+        )?;
+        self.moved(path, text(&hidden))
+    }
+
+    /// Removes an empty directory.
+    pub(crate) fn rmdir(&self, path: &str) -> Result {
+        self.delete(path, options::DIRECTORY_FILE)
+    }
+
+    fn delete(&self, path: &str, kind: u32) -> Result {
+        let set = [Set::Disposition(true)];
+        self.run_once(
+            |tree| change(tree, path, access::DELETE, kind, &set),
+            |_| Ok(()),
+        )
+    }
+
+    /// Renames a file or directory, and with `replace` a file over another. `id` is the server's
+    /// number of what is renamed, 0 if unknown.
+    pub(crate) fn rename(&self, from: &str, to: &str, replace: bool, id: u64) -> Result {
+        self.run_once(
+            |tree| {
+                let name = tree.name(to)?;
+                let set = Set::Rename {
+                    replace,
+                    name: &name,
+                };
+                change(tree, from, access::DELETE, 0, &[set])
+            },
+            |tree| match stat(tree, to) {
+                Ok(found) if id != 0 && found.id == id => Ok(()),
+                Err(Error::Lost) => Err(Error::Lost),
+                // Somebody else's file, or nothing: what became of ours cannot be known.
+                _ => Err(Error::Kernel(EIO)),
+            },
+        )?;
+        self.moved(from, to)
+    }
+
+    /// Runs an operation that takes a name away. If its answer is lost with the connection, and the
+    /// name is gone when it is tried again, then it may have taken effect: `verify` decides.
+    fn run_once(
+        &self,
+        mut operation: impl FnMut(&Tree) -> Result,
+        verify: impl Fn(&Tree) -> Result,
+    ) -> Result {
+        let mut again = false;
+        self.run(|tree| match operation(tree) {
+            Err(Error::Status(status)) if again && is_not_found(status) => verify(tree),
+            result => {
+                again |= result == Err(Error::Lost);
+                result
+            }
+        })
+    }
+
+    /// A name beside `path` that nobody else uses.
+    fn hidden(&self, path: &str) -> Result<KVec<u8>> {
+        let directory = path
+            .rfind('/')
+            .and_then(|end| path.get(..=end))
+            .unwrap_or("");
+        let mut random = [0; 8];
+        crypto::random(&mut random);
+        let number = u64::from_le_bytes(random);
+        let name = CString::try_from_fmt(fmt!("{directory}.rsdfs{number:016x}"))?;
+        let mut bytes = KVec::new();
+        bytes.extend_from_slice(name.to_bytes(), GFP_KERNEL)?;
+        Ok(bytes)
+    }
+
+    /// Sets the length of a file, in bytes.
+    pub(crate) fn set_size(&self, path: &str, handle: Option<&Arc<Handle>>, size: u64) -> Result {
+        self.set(path, handle, access::WRITE_DATA, Set::EndOfFile(size))
+    }
+
+    /// Sets times and attributes.
+    pub(crate) fn set_basic(
+        &self,
+        path: &str,
+        handle: Option<&Arc<Handle>>,
+        basic: &Basic,
+    ) -> Result {
+        let set = Set::Basic(info::Basic {
+            times: info::Times {
+                creation: 0,
+                access: basic.atime.unwrap_or(0),
+                write: basic.mtime.unwrap_or(0),
+                change: basic.ctime.unwrap_or(0),
+            },
+            attributes: basic.attributes.unwrap_or(0),
+        });
+        self.set(path, handle, access::WRITE_ATTRIBUTES, set)
+    }
+
+    fn set(&self, path: &str, handle: Option<&Arc<Handle>>, needed: u32, set: Set<'_>) -> Result {
+        match handle {
+            Some(handle) => self.with(handle, |tree, file| {
+                call(tree, &SetInfo { file_id: file, set }).map(|_| ())
+            }),
+            None => self.run(|tree| change(tree, path, needed, 0, &[set])),
+        }
+    }
+
+    /// The space on the share; `None` if no server says so soon. `umount(8)` and `df` look here, and
+    /// shall not wait for a dead server, not even on a hard mount.
+    pub(crate) fn statfs(&self) -> Result<Option<StatFs>> {
+        let view = self.view();
+        let Some(tree) = view.tree.filter(|_| view.up) else {
+            return Ok(None);
+        };
+        match space(&tree) {
+            Ok(space) => Ok(Some(space)),
+            Err(Error::Timeout) => Ok(None),
+            Err(Error::Lost) => {
+                self.lost(&tree, Reason::Gone);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs an operation on an open file, which is opened again first if need be.
+    fn with<T>(
+        &self,
+        handle: &Arc<Handle>,
+        mut operation: impl FnMut(&Tree, FileId) -> Result<T>,
+    ) -> Result<T> {
+        self.run(|tree| {
+            let file = file(tree, handle)?;
+            match operation(tree, file) {
+                Err(Error::Status(status)) if status.class() == Class::HandleGone => {
+                    handle.forget(file);
+                    operation(tree, self::file(tree, handle)?)
+                }
+                result => result,
+            }
+        })
+    }
+}
+
+/// The id of an open file on `tree`; opens it again if it is of an older tree.
+pub(super) fn file(tree: &Tree, handle: &Handle) -> Result<FileId> {
+    let generation = tree.generation();
+    if let Some(file) = handle.file(generation) {
+        return Ok(file);
+    }
+    let path = handle.path()?;
+    let (file, _) = match open(tree, text(&path), handle.again()) {
+        // The descriptor is valid, so what it stood for has gone: that is not the caller's mistake.
+        Err(Error::Status(status)) if status.errno() == 2 => return Err(Error::Kernel(EIO)),
+        opened => opened?,
+    };
+    if let Some(spare) = handle.opened(generation, file) {
+        close(tree, spare);
+    }
+    handle.file(generation).ok_or(Error::Kernel(EBADF))
+}
+
+/// Whether there is nothing of that name.
+fn is_not_found(status: NtStatus) -> bool {
+    matches!(
+        status,
+        NtStatus::OBJECT_NAME_NOT_FOUND | NtStatus::NO_SUCH_FILE | NtStatus::DELETE_PENDING
+    )
+}
+
+/// Opens a file on `tree`.
+fn open(tree: &Tree, path: &str, how: How) -> Result<(FileId, Attr)> {
+    let name = tree.name(path)?;
+    let disposition = match how.create {
+        Wanted::Open => Disposition::Open,
+        Wanted::New => Disposition::Create,
+    };
+    let read = access::READ_DATA | access::READ_EA | access::READ_CONTROL;
+    let write =
+        access::WRITE_DATA | access::APPEND_DATA | access::WRITE_ATTRIBUTES | access::WRITE_EA;
+    let attempt = |access| {
+        let command = Create {
+            disposition,
+            options: options::NON_DIRECTORY_FILE,
+            attributes: if how.readonly_attr {
+                attributes::READONLY
+            } else {
+                attributes::NORMAL
+            },
+            contexts: NUMBERED,
+            ..creation(&name, LOOK | access)
+        };
+        attr_of_create(&tree.conn().call(&tree.context(), &command, None)?)
+    };
+    if !how.write {
+        return attempt(read);
+    }
+    // Whoever writes parts of pages has to read them first.
+    match attempt(read | write) {
+        Err(Error::Status(NtStatus::ACCESS_DENIED)) if !how.read => attempt(write),
+        opened => opened,
+    }
+}
+
+/// Closes a file without waiting.
+pub(super) fn close(tree: &Tree, file: FileId) {
+    let command = Close {
+        file_id: file,
+        query: false,
+    };
+    let sink: core::result::Result<KBox<dyn Sink>, _> =
+        KBox::new(Ignore, GFP_KERNEL).map(|sink| -> KBox<dyn Sink> { sink });
+    if let Ok(sink) = sink {
+        tree.conn()
+            .submit(Request::new(&tree.context(), &command), sink);
+    }
+}
+
+/// What `tree` knows about `path`.
+fn stat(tree: &Tree, path: &str) -> Result<Attr> {
+    let name = tree.name(path)?;
+    let command = Create {
+        contexts: NUMBERED,
+        ..creation(&name, LOOK)
+    };
+    let request = Request::new(&tree.context(), &command)?.then(&close_it())?;
+    let [created, _closed] = tree.conn().call_parts(&mut { request }, None)?;
+    Ok(attr_of_create(&created)?.1)
+}
+
+/// The space on the share of `tree`.
+fn space(tree: &Tree) -> Result<StatFs> {
+    let name = tree.name("")?;
+    let query = QueryInfo::of::<info::FsFullSize>(FileId::ANY);
+    let request = Request::new(&tree.context(), &creation(&name, LOOK))?
+        .then(&query)?
+        .then(&close_it())?;
+    let patience = Some(STATFS_PATIENCE);
+    let [created, queried, _closed] = tree.conn().call_parts(&mut { request }, patience)?;
+    success(created.message()?.header.status)?;
+    let space: info::FsFullSize = parse_info(&queried)?;
+    Ok(StatFs {
+        block_size: space.unit(),
+        blocks: space.total,
+        free: space.free,
+        avail: space.available,
+    })
+}
+
+/// Whether the directory that `tree` starts at is there.
+pub(super) fn check_directory(tree: &Tree) -> Result {
+    match stat(tree, "")?.dir {
+        true => Ok(()),
+        false => Err(Error::Status(NtStatus::NOT_A_DIRECTORY)),
+    }
+}
+
+/// Opens `path`, changes one thing or two, and closes it.
+fn change(tree: &Tree, path: &str, needed: u32, kind: u32, sets: &[Set<'_>]) -> Result {
+    let name = tree.name(path)?;
+    let command = Create {
+        options: kind | options::OPEN_REPARSE_POINT,
+        ..creation(&name, needed | access::SYNCHRONIZE)
+    };
+    let set = |set| SetInfo {
+        file_id: FileId::ANY,
+        set,
+    };
+    let opening = Request::new(&tree.context(), &command)?;
+    let outcome = |answer: &Answer| success(answer.message()?.header.status);
+    match *sets {
+        [only] => {
+            let request = opening.then(&set(only))?.then(&close_it())?;
+            let [opened, changed, _closed] = tree.conn().call_parts(&mut { request }, None)?;
+            outcome(&opened).and_then(|()| outcome(&changed))
+        }
+        [first, second] => {
+            let request = opening.then(&set(first))?.then(&set(second))?;
+            let request = request.then(&close_it())?;
+            let [opened, one, two, _closed] = tree.conn().call_parts(&mut { request }, None)?;
+            outcome(&opened)
+                .and_then(|()| outcome(&one))
+                .and_then(|()| outcome(&two))
+        }
+        _ => Err(Error::Kernel(EINVAL)),
+    }
+}
+
+/// A CREATE that opens `name` as it is.
+pub(super) fn creation(name: &[u8], access: u32) -> Create<'_> {
+    Create {
+        oplock: oplock::NONE,
+        access,
+        attributes: 0,
+        share: share::ALL,
+        disposition: Disposition::Open,
+        options: 0,
+        name,
+        contexts: &[],
+    }
+}
+
+/// A CLOSE of the file that the compound opened.
+fn close_it() -> Close {
+    Close {
+        file_id: FileId::ANY,
+        query: false,
+    }
+}
+
+/// Sends one command and expects success, or the fixed part of an answer that was too long.
+fn call<C: Command>(tree: &Tree, command: &C) -> Result<Answer> {
+    let answer = tree.conn().call(&tree.context(), command, None)?;
+    match answer.message()?.header.status {
+        NtStatus::BUFFER_OVERFLOW => {}
+        status => success(status)?,
+    }
+    Ok(answer)
+}
+
+fn parse_info<I: Queried>(answer: &Answer) -> Result<I> {
+    let message = answer.message()?;
+    match message.header.status {
+        NtStatus::BUFFER_OVERFLOW => {}
+        status => success(status)?,
+    }
+    Ok(I::parse(QueryInfo::parse(&message)?)?)
+}
+
+/// File id and attributes out of the answer to a CREATE.
+fn attr_of_create(answer: &Answer) -> Result<(FileId, Attr)> {
+    let message = answer.message()?;
+    success(message.header.status)?;
+    let reply: create::Reply<'_> = Create::parse(&message)?;
+    let mut id = 0;
+    for context in reply.contexts {
+        if let context::Answer::FileId { file, .. } = context? {
+            id = file;
+        }
+    }
+    let attr = Attr {
+        alloc: reply.allocation,
+        id,
+        ..attr(&reply.times, reply.size, reply.attributes)
+    };
+    Ok((reply.file_id, attr))
+}
+
+fn attr_of_all(all: &info::All) -> Attr {
+    Attr {
+        alloc: all.standard.allocation,
+        id: all.file_id,
+        nlink: all.standard.links.max(1),
+        ..attr(&all.basic.times, all.standard.size, all.basic.attributes)
+    }
+}
+
+/// Attributes as far as all answers have them.
+pub(super) fn attr(times: &info::Times, size: u64, bits: u32) -> Attr {
+    Attr {
+        dir: bits & attributes::DIRECTORY != 0,
+        reparse: bits & attributes::REPARSE_POINT != 0,
+        size,
+        alloc: size,
+        atime: times.access,
+        mtime: times.write,
+        ctime: times.change,
+        btime: times.creation,
+        attributes: bits,
+        id: 0,
+        nlink: 1,
+    }
+}

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mount options: reading them, and showing them so that they can be given again.
+//!
+//! An option that is unknown, malformed, or lacks a value is refused, by name. Secrets are never
+//! shown, and wiped when they are dropped.
+
+pub(crate) mod value;
+
+use crate::sys::{
+    crypto::Secret,
+    dns,
+    fs::super_block::OptionWriter, //
+};
+use core::{
+    net::IpAddr,
+    str, //
+};
+use kernel::{
+    prelude::*,
+    str::CString, //
+};
+use rsdfs_proto::{
+    dialect::Versions,
+    handshake::{
+        Credentials,
+        Signing, //
+    }, //
+};
+
+/// Why an option is refused. Names the option and holds no secrets.
+pub(crate) struct OptionError {
+    /// For the system call.
+    pub(crate) errno: Error,
+    /// For the mount log.
+    pub(crate) message: Option<CString>,
+}
+
+/// What was done with an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It was taken.
+    Yes,
+    /// It was looked at, and the generic code is to keep it: the device.
+    Generic,
+}
+
+/// How much is kept in the page cache (`cache`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cache {
+    /// Checked against the server when a file is opened, and written back when it is closed.
+    Strict,
+    /// Nothing: each read and write goes to the server.
+    None,
+    /// As strict, but what this client wrote itself counts as checked.
+    Loose,
+}
+
+/// How to log on (`sec`, `guest`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Logon {
+    User,
+    Guest,
+    Anonymous,
+}
+
+/// Options of a mount.
+pub(crate) struct Options {
+    source: KVec<u8>,
+    user: KVec<u8>,
+    domain: KVec<u8>,
+    password: Option<Secret>,
+    logon: Logon,
+    versions: Versions,
+    sign: bool,
+    uid: u32,
+    gid: u32,
+    force_uid: bool,
+    force_gid: bool,
+    file_mode: u16,
+    dir_mode: u16,
+    soft: bool,
+    /// In seconds.
+    timeout: u64,
+    /// In seconds.
+    echo_interval: u64,
+    rsize: usize,
+    wsize: usize,
+    /// In seconds.
+    actimeo: u64,
+    cache: Cache,
+    address: Option<IpAddr>,
+    port: u16,
+    nodfs: bool,
+}
+
+/// What sizes may be.
+const SIZES: (u64, u64) = (4096, 8 << 20);
+
+/// The size unless one is given: what servers commonly allow at most, or less.
+const SIZE: usize = 4 << 20;
+
+impl Options {
+    /// The defaults. Everything belongs to `uid` and `gid`.
+    pub(crate) fn new(uid: u32, gid: u32) -> Self {
+        Self {
+            source: KVec::new(),
+            user: KVec::new(),
+            domain: KVec::new(),
+            password: None,
+            logon: Logon::User,
+            versions: Versions::DEFAULT,
+            sign: false,
+            uid,
+            gid,
+            force_uid: false,
+            force_gid: false,
+            file_mode: 0o755,
+            dir_mode: 0o755,
+            soft: false,
+            timeout: 30,
+            echo_interval: 5,
+            rsize: SIZE,
+            wsize: SIZE,
+            actimeo: 1,
+            cache: Cache::Strict,
+            address: None,
+            port: 445,
+            nodfs: false,
+        }
+    }
+
+    /// Takes one option; `value` is `None` if it was given without.
+    pub(crate) fn set(&mut self, key: &str, value: Option<&str>) -> Result<Taken, OptionError> {
+        let option = Given { key, value };
+        match key {
+            "source" => {
+                let text = option.text()?;
+                value::source(text).map_err(|why| OptionError::new(fmt!("{why}: '{text}'")))?;
+                self.source = copy(text)?;
+                return Ok(Taken::Generic);
+            }
+            "username" | "user" => self.set_user(&option)?,
+            "password" | "pass" => self.password = Some(option.secret()?),
+            "domain" | "dom" | "workgroup" => self.domain = copy(option.word()?)?,
+            "guest" => {
+                option.flag()?;
+                self.logon = Logon::Guest;
+            }
+            "sec" => self.set_security(&option)?,
+            "vers" => {
+                let text = option.text()?;
+                self.versions = Versions::parse(text).map_err(|e| option.bad(e.reason()))?;
+            }
+            "sign" => self.sign = option.flag()?,
+            "uid" => self.uid = option.id()?,
+            "gid" => self.gid = option.id()?,
+            "forceuid" => self.force_uid = option.flag()?,
+            "forcegid" => self.force_gid = option.flag()?,
+            "noforceuid" => self.force_uid = !option.flag()?,
+            "noforcegid" => self.force_gid = !option.flag()?,
+            "file_mode" => self.file_mode = option.mode()?,
+            "dir_mode" => self.dir_mode = option.mode()?,
+            "soft" => self.soft = option.flag()?,
+            "hard" => self.soft = !option.flag()?,
+            "timeout" => self.timeout = option.number(1, 86_400, "seconds")?,
+            "echo_interval" => self.echo_interval = option.number(1, 600, "seconds")?,
+            "rsize" => self.rsize = option.size()?,
+            "wsize" => self.wsize = option.size()?,
+            "actimeo" => self.actimeo = option.number(0, 86_400, "seconds")?,
+            "cache" => {
+                self.cache = match option.text()? {
+                    "strict" => Cache::Strict,
+                    "none" => Cache::None,
+                    "loose" => Cache::Loose,
+                    _ => return Err(option.bad("it is strict, none or loose")),
+                }
+            }
+            "ip" | "addr" => {
+                let address = dns::literal(option.text()?);
+                self.address = Some(address.ok_or_else(|| option.bad("no IP address"))?);
+            }
+            "port" => self.port = option.number(1, 65_535, "a TCP port")? as u16,
+            "nodfs" => self.nodfs = option.flag()?,
+            _ => {
+                return Err(match value::refusal(key) {
+                    Some(why) => OptionError::new(fmt!("option '{key}' is not supported: {why}")),
+                    None => OptionError::new(fmt!("unknown option '{key}'")),
+                })
+            }
+        }
+        Ok(Taken::Yes)
+    }
+
+    fn set_user(&mut self, option: &Given<'_>) -> Result<(), OptionError> {
+        let (domain, name) =
+            value::user(option.text()?).ok_or_else(|| option.bad("it is name or DOMAIN/name"))?;
+        if let Some(domain) = domain {
+            self.domain = copy(domain)?;
+        }
+        self.user = copy(name)?;
+        Ok(())
+    }
+
+    fn set_security(&mut self, option: &Given<'_>) -> Result<(), OptionError> {
+        match option.text()? {
+            "ntlmssp" => {}
+            "ntlmsspi" => self.sign = true,
+            "none" => self.logon = Logon::Anonymous,
+            "krb5" | "krb5i" | "krb5p" => return Err(option.bad("Kerberos comes later")),
+            "ntlm" | "ntlmi" | "ntlmv2" | "ntlmv2i" | "lanman" => {
+                return Err(option.bad("it is not for SMB2, use ntlmssp"))
+            }
+            _ => return Err(option.bad("it is ntlmssp, ntlmsspi or none")),
+        }
+        Ok(())
+    }
+
+    /// Whether what was given is enough, and fits together.
+    pub(crate) fn check(&self) -> Result<(), OptionError> {
+        if self.source.is_empty() {
+            return Err(OptionError::new(fmt!("no device, it is //host/share")));
+        }
+        let user = self.logon == Logon::User;
+        if user && self.user.is_empty() {
+            return Err(OptionError::new(fmt!(
+                "no user: option 'username', 'guest' or 'sec=none' is needed"
+            )));
+        }
+        if user && self.password.is_none() {
+            return Err(OptionError::new(fmt!("option 'password' is needed")));
+        }
+        if !user && self.sign {
+            return Err(OptionError::new(fmt!(
+                "option 'sign' needs a user: a guest has no key to sign with"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The device: `//host/share[/prefix]`, as it was given.
+    pub(crate) fn source(&self) -> &str {
+        text(&self.source)
+    }
+
+    /// Who logs on.
+    pub(crate) fn credentials(&self) -> Credentials<'_> {
+        match self.logon {
+            Logon::User => Credentials::User {
+                user: text(&self.user),
+                domain: text(&self.domain),
+                password: self.password.as_deref().map_or("", text),
+            },
+            Logon::Guest => Credentials::Guest,
+            Logon::Anonymous => Credentials::Anonymous,
+        }
+    }
+
+    /// The dialects to offer.
+    pub(crate) fn versions(&self) -> Versions {
+        self.versions
+    }
+
+    /// Whether messages must be signed.
+    pub(crate) fn signing(&self) -> Signing {
+        match self.sign {
+            true => Signing::Required,
+            false => Signing::IfRequired,
+        }
+    }
+
+    /// The address of `host`, if it is the host of the device and one was given.
+    pub(crate) fn address(&self, host: &str) -> Option<IpAddr> {
+        let own = value::host(self.source()).eq_ignore_ascii_case(host);
+        self.address.filter(|_| own)
+    }
+
+    /// The TCP port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Referrals are neither asked for nor followed.
+    pub(crate) fn nodfs(&self) -> bool {
+        self.nodfs
+    }
+
+    /// After how many milliseconds without a server an operation fails; `None`: never.
+    pub(crate) fn soft_ms(&self) -> Option<u64> {
+        self.soft.then_some(self.timeout.saturating_mul(1000))
+    }
+
+    /// How long a server that acknowledges may be silent, in milliseconds.
+    pub(crate) fn echo_interval_ms(&self) -> u64 {
+        self.echo_interval.saturating_mul(1000)
+    }
+
+    /// The largest read, in bytes.
+    pub(crate) fn rsize(&self) -> usize {
+        self.rsize
+    }
+
+    /// The largest write, in bytes.
+    pub(crate) fn wsize(&self) -> usize {
+        self.wsize
+    }
+
+    /// How long attributes count as fresh, in milliseconds.
+    pub(crate) fn attr_ms(&self) -> u64 {
+        self.actimeo.saturating_mul(1000)
+    }
+
+    /// How much is kept in the page cache.
+    pub(crate) fn cache(&self) -> Cache {
+        self.cache
+    }
+
+    /// Who everything belongs to: user and group id.
+    pub(crate) fn owner(&self) -> (u32, u32) {
+        (self.uid, self.gid)
+    }
+
+    /// The permissions of files.
+    pub(crate) fn file_mode(&self) -> u16 {
+        self.file_mode
+    }
+
+    /// The permissions of directories.
+    pub(crate) fn dir_mode(&self) -> u16 {
+        self.dir_mode
+    }
+
+    /// Whether a session that was set up with these options may be used with `other`.
+    pub(crate) fn same_identity(&self, other: &Self) -> bool {
+        self.logon == other.logon
+            && *self.user == *other.user
+            && self.domain.eq_ignore_ascii_case(&other.domain)
+            && self.password.as_deref() == other.password.as_deref()
+            && self.versions == other.versions
+            && self.sign == other.sign
+            && self.address == other.address
+            && (self.address.is_none() || *self.source == *other.source)
+            && self.port == other.port
+            && self.nodfs == other.nodfs
+            && self.echo_interval == other.echo_interval
+    }
+
+    /// Shows the options as they could be given again, but for the password.
+    pub(crate) fn show(&self, out: &mut OptionWriter<'_>) {
+        match self.logon {
+            Logon::User => {
+                out.value("username", text(&self.user));
+                if !self.domain.is_empty() {
+                    out.value("domain", text(&self.domain));
+                }
+                out.value("sec", "ntlmssp");
+            }
+            Logon::Guest => out.flag("guest"),
+            Logon::Anonymous => out.value("sec", "none"),
+        }
+        if self.sign {
+            out.flag("sign");
+        }
+        out.value("vers", self.versions.name());
+        out.value("uid", self.uid);
+        out.value("gid", self.gid);
+        if self.force_uid {
+            out.flag("forceuid");
+        }
+        if self.force_gid {
+            out.flag("forcegid");
+        }
+        out.value("file_mode", format_args!("{:04o}", self.file_mode));
+        out.value("dir_mode", format_args!("{:04o}", self.dir_mode));
+        out.flag(if self.soft { "soft" } else { "hard" });
+        if self.soft {
+            out.value("timeout", self.timeout);
+        }
+        out.value("echo_interval", self.echo_interval);
+        out.value("rsize", self.rsize);
+        out.value("wsize", self.wsize);
+        out.value("actimeo", self.actimeo);
+        let cache = match self.cache {
+            Cache::Strict => "strict",
+            Cache::None => "none",
+            Cache::Loose => "loose",
+        };
+        out.value("cache", cache);
+        if let Some(address) = self.address {
+            out.value("ip", address);
+        }
+        if self.port != 445 {
+            out.value("port", self.port);
+        }
+        if self.nodfs {
+            out.flag("nodfs");
+        }
+    }
+}
+
+/// An option as it was given.
+struct Given<'a> {
+    key: &'a str,
+    value: Option<&'a str>,
+}
+
+impl<'a> Given<'a> {
+    /// The complaint about the value. It shows the value: not for secrets.
+    fn bad(&self, why: &str) -> OptionError {
+        let (key, value) = (self.key, self.value.unwrap_or_default());
+        OptionError::new(fmt!("option '{key}': bad value '{value}': {why}"))
+    }
+
+    /// That there is no value.
+    fn flag(&self) -> Result<bool, OptionError> {
+        match self.value {
+            None => Ok(true),
+            Some(_) => {
+                let key = self.key;
+                Err(OptionError::new(fmt!("option '{key}' takes no value")))
+            }
+        }
+    }
+
+    /// The value.
+    fn text(&self) -> Result<&'a str, OptionError> {
+        let key = self.key;
+        self.value
+            .ok_or_else(|| OptionError::new(fmt!("option '{key}' needs a value")))
+    }
+
+    fn word(&self) -> Result<&'a str, OptionError> {
+        let text = self.text()?;
+        match value::word(text, 256) {
+            true => Ok(text),
+            false => Err(self.bad("empty, too long or with control characters")),
+        }
+    }
+
+    /// The value, which no message shows.
+    fn secret(&self) -> Result<Secret, OptionError> {
+        let text = self.text()?;
+        if text.len() > 512 {
+            let key = self.key;
+            return Err(OptionError::new(fmt!(
+                "option '{key}': the value is too long"
+            )));
+        }
+        Ok(Secret::new(text.as_bytes(), GFP_KERNEL)?)
+    }
+
+    fn number(&self, min: u64, max: u64, of: &str) -> Result<u64, OptionError> {
+        value::number(self.text()?, min, max).ok_or_else(|| {
+            let (key, value) = (self.key, self.value.unwrap_or_default());
+            OptionError::new(fmt!(
+                "option '{key}': bad value '{value}': it is {of}, {min} to {max}"
+            ))
+        })
+    }
+
+    fn id(&self) -> Result<u32, OptionError> {
+        self.number(0, u64::from(u32::MAX) - 1, "a number")
+            .map(|id| id as u32)
+    }
+
+    fn size(&self) -> Result<usize, OptionError> {
+        let size = self.number(SIZES.0, SIZES.1, "bytes")?;
+        // Whole pages.
+        Ok(size as usize & !4095)
+    }
+
+    fn mode(&self) -> Result<u16, OptionError> {
+        value::mode(self.text()?).ok_or_else(|| self.bad("it is an octal mode like 0755"))
+    }
+}
+
+impl OptionError {
+    fn new(message: kernel::fmt::Arguments<'_>) -> Self {
+        Self {
+            errno: EINVAL,
+            message: CString::try_from_fmt(message).ok(),
+        }
+    }
+}
+
+impl From<kernel::alloc::AllocError> for OptionError {
+    fn from(_: kernel::alloc::AllocError) -> Self {
+        Self {
+            errno: ENOMEM,
+            message: None,
+        }
+    }
+}
+
+impl From<Error> for OptionError {
+    fn from(errno: Error) -> Self {
+        Self {
+            errno,
+            message: None,
+        }
+    }
+}
+
+fn copy(text: &str) -> Result<KVec<u8>, OptionError> {
+    let mut bytes = KVec::with_capacity(text.len(), GFP_KERNEL)?;
+    bytes.extend_from_slice(text.as_bytes(), GFP_KERNEL)?;
+    Ok(bytes)
+}
+
+/// Text kept as bytes; it came from a `str`.
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or_default()
+}

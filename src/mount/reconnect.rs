@@ -1,0 +1,633 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From a path to a share that works: which targets there are, and a race between them.
+//!
+//! The decisions are those of [`rsdfs_proto::failover::Failover`]; here are the threads. Each
+//! contender is a thread that brings up a whole stack, for a target that is a link again by a race
+//! of its own. A contender that has lost is called off and left to end by itself: nobody waits for
+//! it.
+
+use super::{
+    referral,
+    session::{
+        self,
+        Tree, //
+    },
+    trouble::Trouble,
+    world::{
+        Account,
+        World, //
+    }, //
+};
+use crate::{
+    dfs::cache::{
+        Answer,
+        Referral, //
+    },
+    sys::{
+        crypto,
+        errno,
+        thread::{
+            NoFs,
+            Thread, //
+        },
+        time::now_ms,
+        wait::{
+            Event,
+            WaitQueue, //
+        }, //
+    },
+    transport::{
+        conn::Reason,
+        Conn, //
+    }, //
+};
+use core::mem;
+use kernel::{
+    new_spinlock,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        SpinLock, //
+    }, //
+};
+use rsdfs_proto::{
+    dfs::path::{
+        Path,
+        MAX_LEN, //
+    },
+    failover::{
+        self,
+        Action,
+        Failover,
+        Health,
+        Lost,
+        Policy,
+        Slot, //
+    },
+    time::Instant, //
+};
+
+/// Links that are followed one after the other at most; more is a loop.
+const MAX_DEPTH: u32 = 8;
+
+/// A cached referral of this module's accounts.
+pub(crate) type Cached = Arc<Referral<Account>>;
+
+/// Who looks for a share, and with what.
+pub(crate) struct Seeker {
+    pub(crate) world: Arc<World>,
+    pub(crate) account: Arc<Account>,
+}
+
+/// An attempt under way, which can be called off from any thread.
+#[pin_data]
+pub(crate) struct Attempt {
+    #[pin]
+    cancelled: Event,
+    #[pin]
+    doing: SpinLock<Doing>,
+    /// Steps done: connected, negotiated, logged on, ...
+    steps: Atomic<u32>,
+}
+
+/// What an attempt is busy with, to be ended when it is called off.
+enum Doing {
+    Nothing,
+    Conn(Arc<Conn>),
+    Race(Arc<News>),
+}
+
+impl Attempt {
+    /// An attempt that has not begun.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                cancelled <- Event::new(),
+                doing <- new_spinlock!(Doing::Nothing),
+                steps: Atomic::new(0),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Calls it off: whatever it waits for ends now.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.set();
+        // Not under the lock: the last user of a connection waits for its thread.
+        let doing = mem::replace(&mut *self.doing.lock(), Doing::Nothing);
+        match doing {
+            Doing::Nothing => {}
+            Doing::Conn(conn) => conn.kill(Reason::Closed),
+            Doing::Race(news) => news.queue.wake_all(),
+        }
+    }
+
+    /// For waits that shall end when it is called off.
+    pub(crate) fn cancelled(&self) -> &Event {
+        &self.cancelled
+    }
+
+    /// Notes a step done.
+    pub(crate) fn step(&self) {
+        self.steps.fetch_add(1, Relaxed);
+    }
+
+    /// Notes the connection that is waited for.
+    pub(crate) fn hold(&self, conn: &Arc<Conn>) {
+        self.set(Doing::Conn(conn.clone()));
+    }
+
+    /// Notes that nothing is waited for any more; what was made is the caller's.
+    pub(crate) fn release(&self) {
+        self.set(Doing::Nothing);
+    }
+
+    fn set(&self, doing: Doing) {
+        let old = mem::replace(&mut *self.doing.lock(), doing);
+        drop(old);
+        if self.cancelled.is_set() {
+            self.cancel();
+        }
+    }
+}
+
+/// Wakes a race up.
+#[pin_data]
+struct News {
+    #[pin]
+    queue: WaitQueue,
+    count: Atomic<u32>,
+}
+
+impl News {
+    fn tell(&self) {
+        self.count.fetch_add(1, Relaxed);
+        self.queue.wake_all();
+    }
+}
+
+/// A contender: one thread and what has come of it.
+struct Runner {
+    attempt: failover::Attempt,
+    steps: u32,
+    shared: Arc<Contender>,
+    thread: Option<Thread>,
+}
+
+/// What a contender and the race share.
+#[pin_data]
+struct Contender {
+    work: Arc<Attempt>,
+    #[pin]
+    outcome: SpinLock<Option<core::result::Result<Arc<Tree>, Trouble>>>,
+}
+
+/// What a race is between.
+#[derive(Clone)]
+pub(crate) enum Course {
+    /// The targets of a referral.
+    Targets(Cached),
+    /// The path's own host only.
+    Itself,
+}
+
+/// How the tree before was lost, and its path.
+pub(crate) struct Loss<'a> {
+    pub(crate) how: Lost,
+    pub(crate) target: &'a [u8],
+}
+
+/// Finds a way to `path`: the longest cached referral, fresh or stale, or its own host.
+pub(crate) fn course(seeker: &Seeker, path: &Path<'_>) -> Course {
+    if seeker.account.options.nodfs() {
+        return Course::Itself;
+    }
+    let cache = &seeker.world.cache;
+    match cache.find(path, &seeker.account, Instant(now_ms())) {
+        Answer::Fresh(found) | Answer::Stale(found) => Course::Targets(found),
+        Answer::Miss => Course::Itself,
+    }
+}
+
+/// Reaches `path`, which came from `depth` links before.
+fn reach(
+    seeker: &Arc<Seeker>,
+    path: &Path<'_>,
+    depth: u32,
+    attempt: &Arc<Attempt>,
+) -> core::result::Result<Arc<Tree>, Trouble> {
+    match course(seeker, path) {
+        Course::Itself => direct(seeker, path, depth, attempt),
+        _ if depth > MAX_DEPTH => Err(circle()),
+        course => {
+            Race::new(seeker, path, depth, course, attempt)?.run(Policy::MOUNT, None, &mut || {})
+        }
+    }
+}
+
+/// Reaches `path` on its own host, unless that says it is elsewhere.
+fn direct(
+    seeker: &Arc<Seeker>,
+    path: &Path<'_>,
+    depth: u32,
+    attempt: &Arc<Attempt>,
+) -> core::result::Result<Arc<Tree>, Trouble> {
+    if depth > MAX_DEPTH {
+        return Err(circle());
+    }
+    match session::stand_up(seeker, path, attempt)? {
+        session::Place::Here(tree) => Ok(tree),
+        session::Place::Elsewhere(referral) => {
+            Race::new(seeker, path, depth, Course::Targets(referral), attempt)?.run(
+                Policy::MOUNT,
+                None,
+                &mut || {},
+            )
+        }
+    }
+}
+
+/// Too many links.
+fn circle() -> Trouble {
+    Trouble::new(errno::ELOOP, "the DFS links run in a circle")
+}
+
+/// A race for one path.
+pub(crate) struct Race<'a> {
+    seeker: &'a Arc<Seeker>,
+    path: &'a Path<'a>,
+    depth: u32,
+    course: Course,
+    attempt: &'a Arc<Attempt>,
+    news: Arc<News>,
+    runners: KVec<Runner>,
+    refetch: Option<Runner>,
+    worst: Option<Trouble>,
+}
+
+impl<'a> Race<'a> {
+    /// A race that can be called off through `attempt`.
+    pub(crate) fn new(
+        seeker: &'a Arc<Seeker>,
+        path: &'a Path<'a>,
+        depth: u32,
+        course: Course,
+        attempt: &'a Arc<Attempt>,
+    ) -> core::result::Result<Self, Trouble> {
+        let news = Arc::pin_init(
+            pin_init!(News {
+                queue <- WaitQueue::new(),
+                count: Atomic::new(0),
+            }),
+            GFP_KERNEL,
+        )?;
+        Ok(Self {
+            seeker,
+            path,
+            depth,
+            course,
+            attempt,
+            news,
+            runners: KVec::new(),
+            refetch: None,
+            worst: None,
+        })
+    }
+
+    /// Runs the race to its end; `tick` is called at least every quarter of a second.
+    pub(crate) fn run(
+        mut self,
+        policy: Policy,
+        loss: Option<Loss<'_>>,
+        tick: &mut dyn FnMut(),
+    ) -> core::result::Result<Arc<Tree>, Trouble> {
+        self.attempt.set(Doing::Race(self.news.clone()));
+        let mut seed = [0; 8];
+        crypto::random(&mut seed);
+        let policy = policy.with_seed(u64::from_le_bytes(seed));
+        let hint = self.hint();
+        let how = match &loss {
+            Some(loss) if self.is_target(hint, loss.target) => loss.how,
+            _ => Lost::Start,
+        };
+        let now = Instant(now_ms());
+        let mut machine = Failover::new(self.slots()?, hint, how, policy, now);
+        loop {
+            if self.attempt.cancelled().is_set() {
+                return Err(Trouble::cancelled());
+            }
+            let seen = self.news.count.load(Relaxed);
+            let winner = self.collect(&mut machine);
+            if winner.is_none() {
+                if let Some(fresh) = self.refetched() {
+                    machine = self.switch(fresh, machine)?;
+                    continue;
+                }
+            }
+            match machine.poll(Instant(now_ms())) {
+                Action::Connect(attempt) => {
+                    if let Err(trouble) = self.start(attempt) {
+                        let fault = trouble.fault;
+                        self.worst = Some(trouble);
+                        machine.down(Instant(now_ms()), attempt, fault);
+                    }
+                }
+                Action::Cancel(attempt) => self.call_off(attempt),
+                Action::Refetch => self.fetch(),
+                Action::Wait(until) => {
+                    let left = Instant(now_ms()).until(until).0.clamp(1, 250);
+                    let (news, attempt) = (&self.news, self.attempt);
+                    news.queue.wait_idle(Some(left), || {
+                        news.count.load(Relaxed) != seen || attempt.cancelled().is_set()
+                    });
+                    tick();
+                }
+                Action::Publish(attempt) => {
+                    self.keep_health(machine.slots());
+                    if let Course::Targets(referral) = &self.course {
+                        referral.set_hint(attempt.target);
+                    }
+                    self.attempt.release();
+                    return winner.ok_or_else(|| Trouble::from(EIO));
+                }
+                Action::GiveUp(reason) => {
+                    self.keep_health(machine.slots());
+                    let deadline = matches!(reason, failover::Reason::Deadline(_));
+                    let worst = self.worst.take();
+                    return Err(match worst {
+                        Some(worst) if !deadline => worst,
+                        _ => Trouble::new(ETIMEDOUT, "no target could be reached in time"),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The target to begin with.
+    fn hint(&self) -> usize {
+        match &self.course {
+            Course::Targets(referral) => referral.hint(),
+            Course::Itself => 0,
+        }
+    }
+
+    fn slots(&self) -> core::result::Result<KVec<Slot>, Trouble> {
+        let mut slots = KVec::new();
+        match &self.course {
+            Course::Itself => slots.push(Slot::new(0, Health::NEW), GFP_KERNEL)?,
+            Course::Targets(referral) => {
+                // In rank order, whatever the hint.
+                for target in referral.entry.targets(usize::MAX) {
+                    let health = referral.health(target.index);
+                    slots.push(Slot::new(target.set, health), GFP_KERNEL)?;
+                }
+            }
+        }
+        Ok(slots)
+    }
+
+    /// Whether target `index` leads to the tree with this path.
+    fn is_target(&self, index: usize, path: &[u8]) -> bool {
+        let mut buffer = [0; MAX_LEN];
+        match self.target(index, &mut buffer) {
+            Ok(Some(target)) => same(&target, path),
+            Ok(None) => same(self.path, path),
+            Err(_) => false,
+        }
+    }
+
+    /// The path that target `index` makes of ours; `None` if it is the same.
+    fn target<'b>(
+        &self,
+        index: usize,
+        buffer: &'b mut [u8; MAX_LEN],
+    ) -> core::result::Result<Option<Path<'b>>, Trouble> {
+        let Course::Targets(referral) = &self.course else {
+            return Ok(None);
+        };
+        let bad = || Trouble::new(EINVAL, "the referral names a target that is not a path");
+        let target = referral.entry.target(index).ok_or_else(bad)?;
+        let mut text = KVec::from_elem(0u8, MAX_LEN, GFP_KERNEL)?;
+        let text = target.path.utf8(&mut text).map_err(|_| bad())?;
+        let target = Path::parse(text).map_err(|_| bad())?;
+        let path = self
+            .path
+            .rebase(referral.entry.depth(), &target, buffer)
+            .map_err(|_| bad())?;
+        Ok(Some(path).filter(|path| path != self.path))
+    }
+
+    /// Starts a contender.
+    fn start(&mut self, attempt: failover::Attempt) -> core::result::Result<(), Trouble> {
+        let mut buffer = KBox::new([0; MAX_LEN], GFP_KERNEL)?;
+        let mut text = KVec::new();
+        let elsewhere = self.target(attempt.target, &mut buffer)?;
+        copy_path(&mut text, elsewhere.as_ref().unwrap_or(self.path))?;
+        let itself = elsewhere.is_none();
+        let deeper = u32::from(matches!(self.course, Course::Targets(_)));
+        let depth = self.depth.saturating_add(deeper);
+        let runner = self.runner(attempt, move |seeker, work| {
+            let text = core::str::from_utf8(&text).unwrap_or_default();
+            let path = Path::parse(text).map_err(|_| Trouble::from(EINVAL))?;
+            if itself {
+                direct(seeker, &path, depth, work)
+            } else {
+                reach(seeker, &path, depth, work)
+            }
+        })?;
+        Ok(self.runners.push(runner, GFP_KERNEL)?)
+    }
+
+    /// A thread that does `work` and tells the race.
+    fn runner(
+        &self,
+        attempt: failover::Attempt,
+        work: impl FnOnce(&Arc<Seeker>, &Arc<Attempt>) -> core::result::Result<Arc<Tree>, Trouble>
+            + Send
+            + 'static,
+    ) -> core::result::Result<Runner, Trouble> {
+        let shared = Arc::pin_init(
+            try_pin_init!(Contender {
+                work: Attempt::new()?,
+                outcome <- new_spinlock!(None),
+            }),
+            GFP_KERNEL,
+        )?;
+        let (theirs, seeker, news) = (shared.clone(), self.seeker.clone(), self.news.clone());
+        let thread = Thread::spawn(c"rsdfs-target", move |_| {
+            // Writeback may be waiting for this.
+            let _scope = NoFs::enter();
+            let outcome = work(&seeker, &theirs.work);
+            *theirs.outcome.lock() = Some(outcome);
+            news.tell();
+        })?;
+        Ok(Runner {
+            attempt,
+            steps: 0,
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Tells the machine what the contenders have come to; a tree that stands, if there is one.
+    fn collect(&mut self, machine: &mut Failover<KVec<Slot>>) -> Option<Arc<Tree>> {
+        let now = Instant(now_ms());
+        let mut winner = None;
+        let mut at = 0;
+        while let Some(runner) = self.runners.get_mut(at) {
+            let steps = runner.shared.work.steps.load(Relaxed);
+            if steps != mem::replace(&mut runner.steps, steps) {
+                machine.progress(now, runner.attempt);
+            }
+            // What is dropped below may wait: not under the lock.
+            let outcome = runner.shared.outcome.lock().take();
+            let attempt = runner.attempt;
+            let Some(outcome) = outcome else {
+                at = at.saturating_add(1);
+                continue;
+            };
+            if let Ok(runner) = self.runners.remove(at) {
+                self.bury(runner);
+            }
+            match outcome {
+                Ok(tree) => {
+                    let counts = machine.attempts().any(|other| other == attempt);
+                    if counts && winner.is_none() {
+                        machine.up(now, attempt);
+                        winner = Some(tree);
+                    }
+                }
+                Err(trouble) => {
+                    machine.down(now, attempt, trouble.fault);
+                    if self
+                        .worst
+                        .as_ref()
+                        .is_none_or(|worst| worst.fault <= trouble.fault)
+                    {
+                        self.worst = Some(trouble);
+                    }
+                }
+            }
+        }
+        winner
+    }
+
+    fn call_off(&mut self, attempt: failover::Attempt) {
+        for runner in self.runners.iter() {
+            if runner.attempt == attempt {
+                runner.shared.work.cancel();
+            }
+        }
+    }
+
+    /// Asks for a fresh referral, on the side.
+    fn fetch(&mut self) {
+        if self.refetch.is_some() {
+            // Still under way.
+            return;
+        }
+        let Course::Targets(referral) = &self.course else {
+            return;
+        };
+        let referral = referral.clone();
+        let none = failover::Attempt {
+            target: 0,
+            serial: 0,
+        };
+        let runner = self.runner(none, move |seeker, work| {
+            referral::refresh(seeker, &referral, work)?;
+            Err(Trouble::cancelled())
+        });
+        // Without memory for it the old one has to do.
+        self.refetch = runner.ok();
+    }
+
+    /// A referral with other targets than those at hand, if one has come.
+    fn refetched(&mut self) -> Option<Cached> {
+        let runner = self.refetch.as_mut()?;
+        let outcome = runner.shared.outcome.lock().take();
+        outcome.as_ref()?;
+        if let Some(runner) = self.refetch.take() {
+            self.bury(runner);
+        }
+        let Course::Targets(old) = &self.course else {
+            return None;
+        };
+        match course(self.seeker, self.path) {
+            Course::Targets(new) if !new.entry.same_targets(&old.entry) => Some(new),
+            _ => None,
+        }
+    }
+
+    /// Goes on with the targets of `fresh`.
+    fn switch(
+        &mut self,
+        fresh: Cached,
+        mut machine: Failover<KVec<Slot>>,
+    ) -> core::result::Result<Failover<KVec<Slot>>, Trouble> {
+        self.keep_health(machine.slots());
+        self.retire();
+        let hint = fresh.hint();
+        self.course = Course::Targets(fresh);
+        machine.replace(self.slots()?, Some(hint), Instant(now_ms()));
+        Ok(machine)
+    }
+
+    fn keep_health(&self, slots: &[Slot]) {
+        if let Course::Targets(referral) = &self.course {
+            for (index, slot) in slots.iter().enumerate() {
+                referral.set_health(index, *slot.health());
+            }
+        }
+    }
+
+    /// Calls all contenders off and leaves them to the work queue, which waits for their end.
+    fn retire(&mut self) {
+        for runner in self.runners.iter() {
+            runner.shared.work.cancel();
+        }
+        let runners = mem::take(&mut self.runners);
+        if let Some(refetch) = self.refetch.take() {
+            refetch.shared.work.cancel();
+            self.bury(refetch);
+        }
+        for runner in runners {
+            self.bury(runner);
+        }
+    }
+
+    fn bury(&self, mut runner: Runner) {
+        if let Some(thread) = runner.thread.take() {
+            self.seeker.world.bury(thread);
+        }
+    }
+}
+
+impl Drop for Race<'_> {
+    fn drop(&mut self) {
+        self.retire();
+    }
+}
+
+/// Whether `path` is what `text` says.
+fn same(path: &Path<'_>, text: &[u8]) -> bool {
+    core::str::from_utf8(text)
+        .ok()
+        .and_then(|text| Path::parse(text).ok())
+        .is_some_and(|other| other == *path)
+}
+
+/// Appends the device form of `path`.
+pub(crate) fn copy_path(out: &mut KVec<u8>, path: &Path<'_>) -> Result {
+    out.push(b'/', GFP_KERNEL)?;
+    for component in path.components() {
+        out.push(b'/', GFP_KERNEL)?;
+        out.extend_from_slice(component.as_bytes(), GFP_KERNEL)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is mounted: a share that outlives its servers.
+
+use super::{
+    handle::Handle,
+    io::{
+        Io,
+        Parked, //
+    },
+    keeper,
+    reconnect::{
+        self,
+        Attempt,
+        Cached,
+        Course,
+        Loss,
+        Race,
+        Seeker, //
+    },
+    session::Tree,
+    trouble::Trouble,
+    world::{
+        Account,
+        World, //
+    },
+    Error,
+    MountError,
+    Options,
+    Result, //
+};
+use crate::{
+    sys::{
+        net::Net,
+        thread::{
+            NoFs,
+            Thread, //
+        },
+        time::now_ms,
+        wait::{
+            Outcome,
+            WaitQueue, //
+        }, //
+    },
+    transport::conn::Reason, //
+};
+use core::mem;
+use kernel::{
+    new_mutex,
+    new_spinlock,
+    prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNode, //
+    },
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex,
+        SpinLock, //
+    }, //
+};
+use rsdfs_proto::{
+    dfs::path::Path,
+    failover::{
+        Lost,
+        Policy, //
+    }, //
+};
+
+/// How long an unmount waits for a lost server to be replaced, in milliseconds.
+const GRACE: u64 = 500;
+
+/// How long an unmount waits for each answer to its farewells, in milliseconds.
+const FAREWELL: u64 = 200;
+
+/// A mounted share.
+#[pin_data]
+pub(crate) struct Volume {
+    pub(super) seeker: Arc<Seeker>,
+    /// What was mounted, in device form.
+    path: KVec<u8>,
+    #[pin]
+    state: SpinLock<State>,
+    /// Waiting for a change of `state`.
+    #[pin]
+    changed: WaitQueue,
+    next: Atomic<u64>,
+    /// The open files, by [`Handle::id`].
+    #[pin]
+    handles: Mutex<RBTree<u64, Arc<Handle>>>,
+    /// Reads and writes that wait for a tree, in the order they came.
+    #[pin]
+    parked: SpinLock<Parked>,
+    #[pin]
+    keeper: Mutex<Option<Thread>>,
+}
+
+/// The state of a mount.
+struct State {
+    tree: Option<Arc<Tree>>,
+    generation: u64,
+    phase: Phase,
+    /// The bring-up under way.
+    attempt: Option<Arc<Attempt>>,
+    stats: Stats,
+    /// The targets it was found among, for when the cache has forgotten them.
+    known: Option<Cached>,
+    /// When an unmount began.
+    closing: Option<u64>,
+    /// What the last tree's path was, to know where not to begin.
+    last: KVec<u8>,
+}
+
+/// Where a mount stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// There is a tree, for all that is known.
+    Up,
+    /// There is none, since this time (milliseconds since boot).
+    Down(u64, Reason),
+    /// `umount -f`, or a dead server at umount: everything fails.
+    Aborted,
+}
+
+/// What the keeper is to do.
+pub(super) enum Work {
+    /// Find a tree: since when there is none, and why.
+    Seek(u64, Reason),
+    /// See to what is parked.
+    Resume,
+    /// End.
+    Stop,
+}
+
+/// For the views.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Stats {
+    /// Trees that replaced a lost one.
+    pub(crate) failovers: u64,
+    /// Why the last one was lost.
+    pub(crate) reason: Option<Reason>,
+    /// How long it took to replace it, in milliseconds.
+    pub(crate) duration: u64,
+}
+
+/// What the views show of a mount.
+pub(crate) struct View {
+    pub(crate) tree: Option<Arc<Tree>>,
+    pub(crate) generation: u64,
+    pub(crate) up: bool,
+    pub(crate) stats: Stats,
+}
+
+impl Volume {
+    /// Mounts what `options` name.
+    pub(crate) fn mount(options: Options) -> core::result::Result<Arc<Self>, MountError> {
+        Ok(Self::bring_up(options)?)
+    }
+
+    fn bring_up(options: Options) -> core::result::Result<Arc<Self>, Trouble> {
+        let world = World::get().ok_or(ENODEV)?;
+        let mut path = KVec::new();
+        path.extend_from_slice(options.source().as_bytes(), GFP_KERNEL)?;
+        let account = Account {
+            options: Arc::new(options, GFP_KERNEL)?,
+            net: Net::current(),
+        };
+        let seeker = Seeker {
+            world: world.clone(),
+            account: Arc::new(account, GFP_KERNEL)?,
+        };
+        let volume = Arc::pin_init(
+            try_pin_init!(Self {
+                seeker: Arc::new(seeker, GFP_KERNEL)?,
+                path,
+                state <- new_spinlock!(State {
+                    tree: None,
+                    generation: 0,
+                    phase: Phase::Down(now_ms(), Reason::Closed),
+                    attempt: None,
+                    known: None,
+                    closing: None,
+                    stats: Stats::default(),
+                    last: KVec::new(),
+                }),
+                changed <- WaitQueue::new(),
+                next: Atomic::new(1),
+                handles <- new_mutex!(RBTree::new()),
+                parked <- new_spinlock!(Parked::default()),
+                keeper <- new_mutex!(None),
+            }),
+            GFP_KERNEL,
+        )?;
+        let tree = volume.seek(Policy::MOUNT, None)?;
+        volume.publish(tree, None)?;
+        let kept = volume.clone();
+        let keeper = Thread::spawn(c"rsdfs-keeper", move |stop| keeper::run(&kept, stop))?;
+        *volume.keeper.lock() = Some(keeper);
+        if let Err(error) = world.enlist(&volume) {
+            volume.unmount();
+            return Err(error.into());
+        }
+        Ok(volume)
+    }
+
+    /// The mount's options.
+    pub(crate) fn options(&self) -> &Options {
+        &self.seeker.account.options
+    }
+
+    /// What was mounted, in device form.
+    pub(crate) fn path(&self) -> &str {
+        core::str::from_utf8(&self.path).unwrap_or_default()
+    }
+
+    /// On whose behalf it is mounted.
+    pub(super) fn account(&self) -> Arc<Account> {
+        self.seeker.account.clone()
+    }
+
+    /// Counts the trees there were; changes at each failover.
+    pub(crate) fn generation(&self) -> u64 {
+        self.state.lock().generation
+    }
+
+    /// What there is to see.
+    pub(crate) fn view(&self) -> View {
+        let state = self.state.lock();
+        View {
+            tree: state.tree.clone(),
+            generation: state.generation,
+            up: state.phase == Phase::Up,
+            stats: state.stats,
+        }
+    }
+
+    /// The largest read, in bytes.
+    pub(crate) fn read_max(&self) -> usize {
+        self.limit(self.options().rsize(), |tree| tree.read_max())
+    }
+
+    /// The largest write, in bytes.
+    pub(crate) fn write_max(&self) -> usize {
+        self.limit(self.options().wsize(), |tree| tree.write_max())
+    }
+
+    /// A limit of the mount's and of its present server, if it has one.
+    fn limit(&self, wanted: usize, server: impl FnOnce(&Tree) -> usize) -> usize {
+        let tree = self.state.lock().tree.clone();
+        tree.map_or(64 << 10, |tree| server(&tree)).min(wanted)
+    }
+
+    /// Runs an operation on a tree; if the tree is lost meanwhile, again on the next.
+    pub(super) fn run<T>(&self, mut operation: impl FnMut(&Arc<Tree>) -> Result<T>) -> Result<T> {
+        let _scope = NoFs::enter();
+        let deadline = self.deadline();
+        let mut malformed = false;
+        loop {
+            let tree = self.tree(deadline)?;
+            match operation(&tree) {
+                Err(Error::Lost) => self.lost(&tree, Reason::Gone),
+                Err(Error::Status(status)) if tree.is_gone(status) => {
+                    self.lost(&tree, Reason::Gone);
+                }
+                // An answer that is never right must not move the mount about for ever.
+                Err(Error::Malformed) if !malformed => {
+                    malformed = true;
+                    self.lost(&tree, Reason::BadFrame);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// When an operation that begins now must have ended, in milliseconds since boot.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.options()
+            .soft_ms()
+            .map(|ms| now_ms().saturating_add(ms))
+    }
+
+    /// The tree, as soon as there is one.
+    pub(super) fn tree(&self, deadline: Option<u64>) -> Result<Arc<Tree>> {
+        let mut found = Err(Error::Timeout);
+        let left = deadline.map(|at| at.saturating_sub(now_ms()));
+        let outcome = self.changed.wait_killable(left, || {
+            let state = self.state.lock();
+            found = match (&state.tree, state.phase) {
+                (_, Phase::Aborted) => Err(Error::Kernel(EIO)),
+                (Some(tree), Phase::Up) => Ok(tree.clone()),
+                _ => return false,
+            };
+            true
+        });
+        match outcome {
+            Ok(Outcome::Ready) => found,
+            Ok(Outcome::TimedOut) => Err(Error::Timeout),
+            Err(_) => Err(Error::Interrupted),
+        }
+    }
+
+    /// Says that `tree` is of no use any more; `reason` counts if its connection still stands.
+    pub(super) fn lost(&self, tree: &Arc<Tree>, reason: Reason) {
+        let reason = tree.dead().unwrap_or(reason);
+        tree.kill(reason);
+        let mut state = self.state.lock();
+        if !matches!(&state.tree, Some(current) if Arc::ptr_eq(current, tree)) {
+            return;
+        }
+        let gone = state.tree.take();
+        if state.phase == Phase::Up {
+            state.phase = Phase::Down(now_ms(), reason);
+        }
+        drop(state);
+        self.changed.wake_all();
+        drop(gone);
+    }
+
+    /// Looks for a tree.
+    pub(super) fn seek(
+        &self,
+        policy: Policy,
+        how: Option<Lost>,
+    ) -> core::result::Result<Arc<Tree>, Trouble> {
+        let attempt = Attempt::new()?;
+        let mut state = self.state.lock();
+        if state.phase == Phase::Aborted {
+            return Err(Trouble::cancelled());
+        }
+        state.attempt = Some(attempt.clone());
+        let last = mem::take(&mut state.last);
+        let known = state.known.clone();
+        drop(state);
+        let path = Path::parse(self.path()).map_err(|_| EINVAL)?;
+        let course = match (reconnect::course(&self.seeker, &path), known) {
+            (Course::Itself, Some(known)) => Course::Targets(known),
+            (course, _) => course,
+        };
+        let loss = how.map(|how| Loss { how, target: &last });
+        let found = Race::new(&self.seeker, &path, 0, course, &attempt)
+            .and_then(|race| race.run(policy, loss, &mut || self.tick()));
+        let known = match reconnect::course(&self.seeker, &path) {
+            Course::Targets(known) => Some(known),
+            Course::Itself => None,
+        };
+        let mut state = self.state.lock();
+        state.attempt = None;
+        state.last = last;
+        let forgotten = match known {
+            Some(known) => state.known.replace(known),
+            None => None,
+        };
+        drop(state);
+        drop(forgotten);
+        found
+    }
+
+    /// Puts `tree` in the place of the one that was lost at `since`.
+    pub(super) fn publish(&self, tree: Arc<Tree>, since: Option<u64>) -> Result {
+        let mut last = KVec::with_capacity(tree.path().len(), GFP_KERNEL)?;
+        last.extend_from_slice(tree.path(), GFP_KERNEL)?;
+        let mut state = self.state.lock();
+        if state.phase == Phase::Aborted {
+            return Err(Error::Kernel(EIO));
+        }
+        if let (Some(since), Phase::Down(_, reason)) = (since, state.phase) {
+            state.stats.failovers = state.stats.failovers.saturating_add(1);
+            state.stats.reason = Some(reason);
+            state.stats.duration = now_ms().saturating_sub(since);
+        }
+        state.generation = state.generation.saturating_add(1);
+        tree.set_generation(state.generation);
+        let old = (
+            state.tree.replace(tree),
+            mem::replace(&mut state.last, last),
+        );
+        state.phase = Phase::Up;
+        drop(state);
+        drop(old);
+        self.changed.wake_all();
+        Ok(())
+    }
+
+    /// Waits for something to do for the keeper.
+    pub(super) fn wait_for_work(&self, stop: impl Fn() -> bool) -> Work {
+        let mut work = Work::Stop;
+        self.changed.wait_idle(None, || {
+            if stop() {
+                work = Work::Stop;
+                return true;
+            }
+            work = match self.state.lock().phase {
+                Phase::Down(since, reason) => Work::Seek(since, reason),
+                Phase::Up | Phase::Aborted if !self.parked.lock().is_empty() => Work::Resume,
+                _ => return false,
+            };
+            true
+        });
+        work
+    }
+
+    /// A new number, for what needs one in this mount.
+    pub(super) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Relaxed)
+    }
+
+    /// Enters an open file.
+    pub(super) fn enlist(&self, handle: &Arc<Handle>) -> Result {
+        let node = RBTreeNode::new(handle.id, handle.clone(), GFP_KERNEL)?;
+        self.handles.lock().insert(node);
+        Ok(())
+    }
+
+    /// Forgets a closed file.
+    pub(super) fn discharge(&self, handle: &Handle) {
+        let gone = self.handles.lock().remove(&handle.id);
+        drop(gone);
+    }
+
+    /// Whether this mount has the file open.
+    pub(super) fn is_open(&self, path: &str) -> bool {
+        self.handles
+            .lock()
+            .values()
+            .any(|handle| handle.is_at(path))
+    }
+
+    /// Tells the open files that something was renamed.
+    pub(super) fn moved(&self, from: &str, to: &str) -> Result {
+        // Reclaim may want to close files, and for that the lock.
+        let _scope = NoFs::enter();
+        for handle in self.handles.lock().values() {
+            handle.moved(from, to)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a read or write until there is a tree again.
+    pub(super) fn park(&self, io: KBox<Io>) {
+        self.parked.lock().insert(io);
+        self.changed.wake_all();
+    }
+
+    /// Sends what is parked, in order; or ends it, on an aborted mount.
+    pub(super) fn resume(&self) {
+        self.expire();
+        let mut parked = mem::take(&mut *self.parked.lock());
+        while let Some(io) = parked.pop() {
+            Io::start(io);
+        }
+    }
+
+    /// Sees to time limits while there is no tree.
+    fn tick(&self) {
+        let state = self.state.lock();
+        let late = match (state.closing, state.phase) {
+            (Some(closing), Phase::Down(since, _)) => {
+                now_ms() > closing.max(since).saturating_add(GRACE)
+            }
+            _ => false,
+        };
+        drop(state);
+        if late {
+            self.abort();
+        } else {
+            self.expire();
+        }
+    }
+
+    /// Ends parked requests whose time is up, or all of an aborted mount.
+    pub(super) fn expire(&self) {
+        let aborted = self.state.lock().phase == Phase::Aborted;
+        let now = now_ms();
+        let mut late = self.parked.lock().take(|io| aborted || io.is_late(now));
+        while let Some(io) = late.pop() {
+            io.fail(if aborted {
+                Error::Kernel(EIO)
+            } else {
+                Error::Timeout
+            });
+        }
+    }
+
+    /// `umount -f`: from now on everything fails at once.
+    pub(crate) fn abort(&self) {
+        let mut state = self.state.lock();
+        state.phase = Phase::Aborted;
+        let attempt = state.attempt.take();
+        let tree = state.tree.take();
+        drop(state);
+        if let Some(attempt) = attempt {
+            attempt.cancel();
+        }
+        if let Some(tree) = tree {
+            tree.kill(Reason::Closed);
+        }
+        self.changed.wake_all();
+        self.expire();
+    }
+
+    /// An unmount begins: from now on a server that is lost must be replaced soon.
+    pub(crate) fn closing(&self) {
+        self.state.lock().closing = Some(now_ms());
+    }
+
+    /// Ends the mount: takes leave of the server, if that goes quickly.
+    pub(crate) fn unmount(&self) {
+        let keeper = self.keeper.lock().take();
+        if let Some(keeper) = &keeper {
+            keeper.stop();
+        }
+        let tree = self.state.lock().tree.take();
+        if let Some(tree) = tree {
+            tree.farewell(FAREWELL);
+        }
+        self.abort();
+        drop(keeper);
+        self.expire();
+        self.seeker.world.discharge(self);
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! rsdfs: an SMB client whose subject is the namespace, not the server.
+
+#![deny(unsafe_code)]
+
+mod dfs;
+mod inspect;
+mod mount;
+#[allow(unsafe_code)]
+mod sys;
+mod transport;
+mod vfs;
+
+use inspect::Inspect;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use mount::{
+    refresh::Refresh,
+    world::World, //
+};
+use sys::{
+    fs::Registration,
+    work::Queue, //
+};
+
+/// The module; what it is made of ends in the order of the fields.
+struct Rsdfs {
+    _fs: Pin<KBox<Registration<vfs::Fs>>>,
+    _inspect: Inspect,
+    _running: Running,
+    /// Waits for everything that was left to end by itself.
+    _queue: Queue,
+}
+
+/// What the mounts share, and the work that keeps it fresh.
+struct Running(Arc<Refresh>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.stop();
+        World::end();
+    }
+}
+
+impl kernel::Module for Rsdfs {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        sys::layout_check()?;
+        let queue = World::queue_for()?;
+        let world = World::create(&queue)?;
+        let running = Running(Refresh::start(&world).inspect_err(|_| World::end())?);
+        Ok(Rsdfs {
+            _inspect: Inspect::new(&world)?,
+            _fs: vfs::register()?,
+            _running: running,
+            _queue: queue,
+        })
+    }
+}
+
+module! {
+    type: Rsdfs,
+    name: "rsdfs",
+    authors: ["the rsdfs developers"],
+    description: "SMB client with DFS namespaces",
+    license: "GPL",
+    alias: ["fs-rsdfs"],
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A request as it goes out: one message, or a compound of related ones.
+
+use super::Result;
+use crate::sys::{
+    crypto::KernelCrypto,
+    iter::Source, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use rsdfs_proto::{
+    auth::Mac as _,
+    codec::{
+        Reader,
+        Writer, //
+    },
+    crypt::{
+        self,
+        SigningKey, //
+    },
+    smb2::{
+        flags,
+        Code,
+        Command,
+        Header,
+        HEADER_LEN, //
+    },
+    status::NtStatus, //
+};
+
+/// The direct TCP transport header before every frame (MS-SMB2 2.1).
+pub(super) const PREFIX: usize = 4;
+
+/// The most messages in one compound.
+pub(crate) const MAX_PARTS: usize = 4;
+
+/// On whose behalf a request is made.
+#[derive(Clone, Default)]
+pub(crate) struct Context {
+    /// Session id, 0 before session setup.
+    pub(crate) session: u64,
+    /// Tree id, 0 for requests that belong to none.
+    pub(crate) tree: u32,
+    /// Signs requests and checks answers; none on a session that does not sign.
+    pub(crate) key: Option<Arc<SigningKey>>,
+}
+
+/// One message of a request.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    /// Where its header starts in [`Request::bytes`].
+    pub(super) start: usize,
+    /// Its length in bytes, padding included, without data sent from elsewhere.
+    pub(super) len: usize,
+    /// Larger of the variable bytes sent and expected.
+    pub(super) payload: usize,
+    code: Code,
+}
+
+/// What a connection gives each message.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Stamp {
+    /// Message id.
+    pub(super) id: u64,
+    /// Credits it costs.
+    pub(super) charge: u16,
+    /// Credits it asks for.
+    pub(super) ask: u16,
+}
+
+/// A request that is complete but for what the connection adds: message ids, credits, signature.
+pub(crate) struct Request {
+    bytes: KVec<u8>,
+    parts: [Option<Part>; MAX_PARTS],
+    pub(super) context: Context,
+}
+
+impl Request {
+    /// A request of one command.
+    pub(crate) fn new<C: Command>(context: &Context, command: &C) -> Result<Self> {
+        let mut request = Self {
+            bytes: KVec::with_capacity(
+                (PREFIX + HEADER_LEN).saturating_add(command.len()),
+                GFP_KERNEL,
+            )?,
+            parts: [None; MAX_PARTS],
+            context: context.clone(),
+        };
+        request.bytes.resize(PREFIX, 0, GFP_KERNEL)?;
+        request.append(command)?;
+        Ok(request)
+    }
+
+    /// Adds a command that works on the handle and tree of the one before (MS-SMB2 3.2.4.1.4).
+    pub(crate) fn then<C: Command>(mut self, command: &C) -> Result<Self> {
+        self.append(command)?;
+        Ok(self)
+    }
+
+    fn append<C: Command>(&mut self, command: &C) -> Result {
+        let count = self.parts().count();
+        if let Some(last) = self.parts.iter_mut().flatten().last() {
+            let padded = last.len.checked_next_multiple_of(8).ok_or(EINVAL)?;
+            let end = last.start.saturating_add(padded);
+            self.bytes.resize(end, 0, GFP_KERNEL)?;
+            last.len = padded;
+        }
+        let slot = self.parts.get_mut(count).ok_or(EINVAL)?;
+        let start = self.bytes.len();
+        let len = HEADER_LEN.saturating_add(command.len());
+        self.bytes
+            .resize(start.saturating_add(len), 0, GFP_KERNEL)?;
+        let body = self.bytes.get_mut(start.saturating_add(HEADER_LEN)..);
+        command.emit(&mut Writer::new(body.ok_or(EINVAL)?))?;
+        *slot = Some(Part {
+            start,
+            len,
+            payload: command.payload(),
+            code: C::CODE,
+        });
+        Ok(())
+    }
+
+    /// The messages, in order.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> + '_ {
+        self.parts.iter().map_while(|part| *part)
+    }
+
+    /// The bytes of the first message as they were sent; for the preauthentication hash.
+    pub(crate) fn message(&self) -> &[u8] {
+        self.bytes.get(PREFIX..).unwrap_or_default()
+    }
+
+    /// The message ids it was sent with.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u64> + '_ {
+        self.parts().filter_map(|part| {
+            let header = self.bytes.get(part.start..)?;
+            Some(Header::parse(&mut Reader::new(header)).ok()?.message_id)
+        })
+    }
+
+    /// The frame, transport header included, without data sent from elsewhere.
+    pub(super) fn frame(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Completes the frame; `data` follows the last part.
+    pub(super) fn finish(
+        &mut self,
+        stamps: &[Stamp; MAX_PARTS],
+        mut data: Option<Source<'_>>,
+    ) -> Result {
+        let data_len = data.as_ref().map_or(0, Source::len);
+        let total = self.message().len().saturating_add(data_len);
+        let total = u32::try_from(total).map_err(|_| EINVAL)?;
+        *self.bytes.first_chunk_mut().ok_or(EINVAL)? = total.to_be_bytes();
+        let parts = self.parts;
+        let last = self.parts().count().saturating_sub(1);
+        for (i, (part, stamp)) in parts.iter().flatten().zip(stamps).enumerate() {
+            let mut bits = 0;
+            if i > 0 {
+                bits |= flags::RELATED;
+            }
+            if self.context.key.is_some() {
+                bits |= flags::SIGNED;
+            }
+            let header = Header {
+                credit_charge: stamp.charge,
+                status: NtStatus(0),
+                command: part.code.number(),
+                credits: stamp.ask,
+                flags: bits,
+                next: if i == last { 0 } else { part.len as u32 },
+                message_id: stamp.id,
+                tree_id: self.context.tree,
+                process_id: 0,
+                session_id: self.context.session,
+                signature: [0; 16],
+            };
+            let end = part.start.saturating_add(part.len);
+            let message = self.bytes.get_mut(part.start..end).ok_or(EINVAL)?;
+            header.emit(&mut Writer::new(message))?;
+            let Some(key) = &self.context.key else {
+                continue;
+            };
+            let (header, body) = message.split_first_chunk_mut().ok_or(EINVAL)?;
+            let mut mac = key.begin(&KernelCrypto, header);
+            mac.update(body);
+            if let (true, Some(data)) = (i == last, &mut data) {
+                data.for_each_chunk(|chunk| mac.update(chunk));
+            }
+            crypt::set_signature(header, &mac.finish());
+        }
+        Ok(())
+    }
+}
