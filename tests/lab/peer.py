@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""A scripted peer on port 445, for what no real server does.
+
+serve SOCKET MODE      MODE is one of
+    mute               accept, acknowledge, never answer
+    reset              accept, then reset
+    greet              answer nothing and close at the first byte
+    proxy [FAULT ...]  pass frames to the real smbd on port 4450; a FAULT may be set from the start
+ctl SOCKET FAULT ...   set a fault in a running proxy (or: stats)
+
+A FAULT (OP is an SMB2 command such as write, or any; answers are counted from now):
+    pass               none any more
+    delay MS           every answer comes MS later
+    lose OP [N]        swallow the N-th answer (default 1) to OP and reset the connection
+    swallow OP [N]     swallow it and keep the connection
+    half OP [N]        send half of that answer, then nothing more, connection open
+    halfcut OP [N]     send half of that answer, then close
+    cutrequest OP [N]  reset when the N-th request OP arrives, before the server sees it
+    cutat N            reset at the N-th answer
+    hang               forward nothing more, either way; TCP still acknowledges
+    cut                reset all connections now
+    refuse             reset new connections from now on
+"""
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+OPS = ("negotiate sessionsetup logoff treeconnect treedisconnect create close flush read write lock ioctl "
+       "cancel echo querydirectory changenotify queryinfo setinfo breakack").split()
+
+
+def commands(frame):
+    """The SMB2 commands in a frame, compounds included; empty for SMB1 and encrypted frames."""
+    found, at = [], 0
+    while len(frame) >= at + 64 and frame[at:at + 4] == b"\xfeSMB":
+        code = struct.unpack_from("<H", frame, at + 12)[0]
+        found.append(OPS[code] if code < len(OPS) else str(code))
+        following = struct.unpack_from("<I", frame, at + 20)[0]
+        if following == 0:
+            break
+        at += following
+    return found
+
+
+def is_interim(frame):
+    """STATUS_PENDING is not the answer yet."""
+    return frame[:4] == b"\xfeSMB" and struct.unpack_from("<I", frame, 8)[0] == 0x103
+
+
+def read_exactly(sock, count):
+    data = b""
+    while len(data) < count:
+        piece = sock.recv(min(count - len(data), 1 << 20))
+        if not piece:
+            return None
+        data += piece
+    return data
+
+
+def read_frame(sock):
+    head = read_exactly(sock, 4)
+    if head is None:
+        return None
+    body = read_exactly(sock, struct.unpack(">I", head)[0] & 0xFFFFFF)
+    return None if body is None else head + body
+
+
+def reset(sock):
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.shutdown(socket.SHUT_RD)
+    except OSError:
+        pass
+    sock.close()
+
+
+class Faults:
+    """The fault in force, shared by all connections."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.kind, self.op, self.count, self.delay = "pass", "any", 0, 0.0
+        self.requests, self.answers, self.fired = 0, 0, 0
+        self.pairs = set()
+
+    def set(self, words):
+        kind, rest = words[0], words[1:]
+        with self.lock:
+            if kind == "stats":
+                return f"requests={self.requests} answers={self.answers} fired={self.fired} connections={len(self.pairs)}"
+            if kind == "delay":
+                self.delay = int(rest[0]) / 1000.0
+            elif kind == "cut":
+                for pair in list(self.pairs):
+                    pair.cut()
+            elif kind == "cutat":
+                self.kind, self.op, self.count = "lose", "any", int(rest[0])
+            elif kind in ("lose", "swallow", "half", "halfcut", "cutrequest"):
+                op = rest[0] if rest else "any"
+                if op != "any" and op not in OPS:
+                    return f"error: no command {op}"
+                self.kind, self.op, self.count = kind, op, int(rest[1]) if len(rest) > 1 else 1
+            elif kind in ("hang", "refuse", "pass"):
+                self.kind = kind
+                if kind == "pass":
+                    self.delay = 0.0
+            else:
+                return f"error: no fault {kind}"
+        return "ok"
+
+    def fires(self, frame, is_request):
+        """The fault to apply to this frame, if its turn has come."""
+        with self.lock:
+            if is_request:
+                self.requests += 1
+            else:
+                self.answers += 1
+            if self.kind == "hang":
+                return "hang"
+            if self.kind in ("pass", "refuse") or (self.kind == "cutrequest") != is_request:
+                return None
+            body = frame[4:]
+            if not is_request and is_interim(body):
+                return None
+            if self.op != "any" and self.op not in commands(body):
+                return None
+            self.count -= 1
+            if self.count > 0:
+                return None
+            kind, self.kind = self.kind, "pass"
+            self.fired += 1
+            return kind
+
+
+class Pair:
+    """One client connection and its connection to the real server."""
+
+    def __init__(self, client, faults):
+        self.client, self.faults = client, faults
+        self.server = socket.create_connection(("127.0.0.1", 4450))
+        for sock in (self.client, self.server):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        faults.pairs.add(self)
+        threading.Thread(target=self.pump, args=(self.client, self.server, True), daemon=True).start()
+        threading.Thread(target=self.pump, args=(self.server, self.client, False), daemon=True).start()
+
+    def cut(self):
+        self.faults.pairs.discard(self)
+        reset(self.client)
+        reset(self.server)
+
+    def pump(self, source, sink, is_request):
+        try:
+            while True:
+                frame = read_frame(source)
+                if frame is None:
+                    break
+                if not self.forward(frame, sink, is_request):
+                    return
+        except OSError:
+            pass
+        self.faults.pairs.discard(self)
+        for sock in (self.client, self.server):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def forward(self, frame, sink, is_request):
+        if not is_request and self.faults.delay:
+            time.sleep(self.faults.delay)
+        what = self.faults.fires(frame, is_request)
+        if what is None:
+            sink.sendall(frame)
+        elif what in ("lose", "cutrequest"):
+            self.cut()
+            return False
+        elif what == "swallow":
+            pass
+        elif what in ("half", "halfcut"):
+            sink.sendall(frame[:len(frame) // 2])
+            if what == "half":
+                self.stall()
+            self.cut()
+            return False
+        elif what == "hang":
+            self.stall()
+            return False
+        return True
+
+    def stall(self):
+        while self in self.faults.pairs:
+            time.sleep(0.05)
+
+
+def serve(control, mode, words):
+    faults = Faults()
+    if words:
+        print(faults.set(words))
+    listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    listener.bind(("::", 445))
+    listener.listen(64)
+    commander = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    commander.bind(control + ".new")
+    commander.listen(8)
+    os.rename(control + ".new", control)
+    threading.Thread(target=obey, args=(commander, faults), daemon=True).start()
+    kept = []
+    while True:
+        client, _ = listener.accept()
+        if mode == "mute":
+            kept.append(client)
+        elif mode == "reset" or faults.kind == "refuse":
+            reset(client)
+        elif mode == "greet":
+            threading.Thread(target=lambda c=client: (c.recv(1), c.close()), daemon=True).start()
+        else:
+            try:
+                Pair(client, faults)
+            except OSError:
+                reset(client)
+
+
+def obey(commander, faults):
+    while True:
+        link, _ = commander.accept()
+        words = link.recv(4096).decode().split()
+        try:
+            answer = faults.set(words)
+        except (IndexError, ValueError) as problem:
+            answer = f"error: {problem}"
+        link.sendall(answer.encode())
+        link.close()
+
+
+def ctl(control, words):
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    link.connect(control)
+    link.sendall(" ".join(words).encode())
+    answer = link.recv(4096).decode()
+    print(answer)
+    return 1 if answer.startswith("error") else 0
+
+
+def main(words):
+    if len(words) >= 3 and words[0] == "serve" and words[2] in ("mute", "reset", "greet", "proxy"):
+        return serve(words[1], words[2], words[3:])
+    if len(words) >= 3 and words[0] == "ctl":
+        return ctl(words[1], words[2:])
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

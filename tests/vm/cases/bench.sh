@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# The guest's half of scripts/bench: rsdfs and cifs.ko in turn in one VM, medians of $ROUNDS. Not a case.
+
+. /opt/rsdfs/cases/common.sh
+CASE=bench
+ROUNDS=${ROUNDS:-5} MB=${MB:-64} FILES=${FILES:-500}
+RESULTS=$TMP/results
+
+# note FS ROW VALUE
+note() { echo "$1 $2 $3" >>"$RESULTS"; }
+number() { sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" <<<"$2"; }
+
+throughput() { # FS
+	local fs=$1 d=$M/$CASE out phase
+	out=$(rsdfs-test seqwrite --cold --file "$d/seq" --mb "$MB") && note "$fs" seqwrite "$(number mb_per_s "$out")"
+	umount "$M" && mount_at "$fs" //root/dfstest/link1 || return
+	out=$(rsdfs-test seqread --cold --file "$d/seq" --mb "$MB") && note "$fs" seqread "$(number mb_per_s "$out")"
+	out=$(rsdfs-test randread --cold --file "$d/seq" --secs 3) && note "$fs" randread "$(number iops "$out")"
+	out=$(rsdfs-test files --cold --dir "$d" --count "$FILES") || return
+	for phase in create stat readdir rename unlink; do
+		note "$fs" "$phase" "$(number ${phase}_ms "$out")"
+	done
+	rm -f "$d/seq"
+}
+
+mount_time() { # FS: namespace and link both cold
+	forget
+	took mount_at "$1" //root/dfstest/link1 || return
+	note "$1" mount "$MS"
+	forget
+}
+
+stall() { # FS HOW [ROW [SECONDS]]: with the mount that stands
+	local fs=$1 how=$2 row=${3:-$2} from
+	start_writer "$M/$CASE/w" --stall-ms 50
+	grows share1 $CASE/w
+	sleep 1
+	from=$(active)
+	cut "$how" "$from"
+	grows share1 $CASE/w "${4:-60}"
+	stop_writer >/dev/null
+	note "$fs" "$row" "$(number longest_stall_ms "$SUMMARY")"
+	note "$fs" "$row-errors" "$(number errors "$SUMMARY")"
+	mend "$how" "$from"
+	rm -f "$M/$CASE/w"
+}
+
+# round FS FAILOVER-OPTIONS
+round() {
+	mount_time "$1" || { diag "$1: the mount failed"; return; }
+	throughput "$1"
+	umount "$M"
+	mount_at "$1" //root/dfstest/link1 "$2" || return
+	stall "$1" kill
+	stall "$1" drop
+	umount "$M" || umount -l "$M"
+}
+
+median() { # FS ROW
+	awk -v fs="$1" -v row="$2" '$1 == fs && $2 == row { print $3 }' "$RESULTS" | sort -n |
+		awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'
+}
+
+# row TEXT ROW UNIT more|less [NOTE]: more or less of it is better; the ratio above 1 is in rsdfs's favour.
+row() {
+	local ours theirs ratio=-
+	ours=$(median rsdfs "$2") theirs=$(median cifs "$2")
+	[ -z "$ours" ] || [ -z "$theirs" ] || ratio=$(awk -v a="$ours" -v b="$theirs" -v w="$4" 'BEGIN {
+		if (w == "less") { t = a; a = b; b = t }
+		if (b > 0) printf("%.2f", a / b); else printf("-") }')
+	printf '%-38s %12s %12s  %-6s %6s  %s\n' "$1" "${ours:--}" "${theirs:--}" "$3" "$ratio" "${5:-}"
+}
+
+modprobe cifs
+fresh_dir share1
+: >"$RESULTS"
+for ((r = 1; r <= ROUNDS; r++)); do
+	diag "round $r of $ROUNDS"
+	for direction in send recv; do
+		out=$(rsdfs-test tcp $direction 10.123.0.11 --mb "$MB") && note tcp $direction "$(number mb_per_s "$out")"
+	done
+	round rsdfs ''
+	round cifs echo_interval=1
+done
+if [ -z "${QUICK:-}" ]; then
+	diag "cifs.ko with its defaults, once (up to four minutes)"
+	mount_at cifs //root/dfstest/link1 && { stall cifs kill kill-default; stall cifs drop drop-default 240; umount -l "$M"; }
+fi
+echo
+printf '%-38s %12s %12s  %-6s %6s\n' "median of $ROUNDS, higher ratio is better" rsdfs cifs.ko '' ratio
+row "sequential read, 1 MiB, cold" seqread MB/s more "raw TCP $(median tcp recv) MB/s"
+row "sequential write, 1 MiB, fsync" seqwrite MB/s more "raw TCP $(median tcp send) MB/s"
+row "random read, 4 KiB, cold" randread 1/s more
+row "create $FILES files" create ms less
+row "stat $FILES files, cold" stat ms less
+row "readdir of $FILES files, cold" readdir ms less
+row "rename $FILES files" rename ms less
+row "unlink $FILES files" unlink ms less
+row "DFS mount, nothing cached" mount ms less
+row "failover stall, kill" kill ms less "cifs.ko: echo_interval=1"
+row "failover stall, drop" drop ms less "cifs.ko: echo_interval=1"
+row "errors at kill" kill-errors '' less
+row "errors at drop" drop-errors '' less
+[ -n "${QUICK:-}" ] || printf '%-38s %12s %12s  %-6s %6s  %s\n' "cifs.ko with its defaults: kill, drop" - \
+	"$(median cifs kill-default) $(median cifs drop-default)" ms - "errors $(median cifs kill-default-errors), $(median cifs drop-default-errors)"
+exit

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the cases share: links to mount, the verifying writer, who serves a mount. Not a case itself (not executable).
+# FSTYPE=cifs runs the logic of a case against the kernel's own client, to check the case.
+
+. /opt/rsdfs/lib.sh
+FSTYPE=${FSTYPE:-rsdfs}
+CASE=${0##*/}
+M=$MNT/m
+TMP=$(mktemp -d)
+trap 'rm -rf "$TMP"' EXIT
+declare -A ADDRESS=([root]=10.123.0.10 [t1]=10.123.0.11 [t2]=10.123.0.12 [t3]=10.123.0.13)
+
+# mount_dev DEVICE [OPTIONS [NAME]], mount_link LINK [OPTIONS [NAME]].
+mount_dev() { mount_at "$FSTYPE" "$1" "${2:-}" "${3:-m}"; }
+mount_link() { mount_dev "//root/dfstest/$1" "${2:-}" "${3:-m}"; }
+
+# need_mount LINK [OPTIONS]: a check; without the mount the case is over.
+need_mount() {
+	check "mount $1${2:+ with $2}" mount_link "$@" || finish
+}
+
+# fresh_dir PLACE: an empty folder named after the case at PLACE on the server; prints nothing.
+fresh_dir() {
+	host backing "$1" "$CASE" rm
+	host backing "$1" "$CASE/.keep" text keep
+}
+
+# json FIELD TEXT: the number (without decimals) or word of a field.
+json() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}.]*\).*/\1/p" <<<"$2" | head -n1; }
+
+# active: the targets (t1, t2, t3) that this machine holds an SMB connection to.
+active() {
+	ss -Htn state established dport = :445 | awk '{print $NF}' |
+		sed -n 's/.*[.:]1\([123]\)\]*:445$/t\1/p' | sort -u
+}
+
+# other TARGET: the other one of t1 and t2.
+other() { if [ "$1" = t1 ]; then echo t2; else echo t1; fi; }
+
+# start_writer FILE [ARGS]: the writer in the background.
+start_writer() {
+	local file=$1
+	shift
+	WRITER_LOG=$TMP/writer.log
+	rsdfs-test writer --file "$file" --until-signal "$@" --log "$WRITER_LOG" >"$TMP/writer.json" 2>/dev/null &
+	WRITER=$!
+}
+
+# stop_writer: ends it; its summary into SUMMARY.
+stop_writer() {
+	kill -TERM "$WRITER" 2>/dev/null
+	wait "$WRITER"
+	SUMMARY=$(cat "$TMP/writer.json")
+	diag "writer: $SUMMARY"
+}
+
+# size_of PLACE PATH: bytes of a file in the server's folder, 0 if there is none.
+size_of() { host backing "$1" "$2" size 2>/dev/null || echo 0; }
+
+is_larger() { [ "$(size_of "$1" "$2")" -gt "$3" ]; }
+
+# grows PLACE PATH [SECONDS]: within that time five more records reach the server.
+grows() {
+	local size
+	size=$(size_of "$1" "$2")
+	wait_for "${3:-20}" is_larger "$1" "$2" $((size + 2560))
+}
+
+# sound FILE PLACE PATH: every record once, and the server's folder holds the same bytes.
+sound() {
+	local found
+	found=$(rsdfs-test verify --file "$1" --records "$(json records "$SUMMARY")")
+	check "every record there once" test $? = 0 || diag "$found"
+	same "hash on the server equal" "$(host backing "$2" "$3" sha256)" "$(json sha256 "$found")"
+}
+
+# same NAME GOT WANTED: as `is`, and there must be something.
+same() {
+	if [ -n "$2" ]; then is "$@"; else not_ok "$1: nothing to compare"; fi
+}
+
+# cut kill|drop|freeze TARGET and mend the same.
+cut() { host "$1" "$2"; }
+mend() {
+	case $1 in
+	kill) host start "$2" ;;
+	drop) host undrop "$2" ;;
+	freeze) host cont "$2" ;;
+	reject) host unreject "$2" ;;
+	esac
+}
+
+# forget: an empty referral cache, so that a link's first target is the first again.
+forget() {
+	[ ! -w /proc/fs/rsdfs/dfscache ] || echo flush >/proc/fs/rsdfs/dfscache
+	[ ! -w /proc/fs/cifs/dfscache ] || echo 0 >/proc/fs/cifs/dfscache
+}
+
+# errno_of WORDS: one system call: its errno into ERRNO, milliseconds into MS.
+errno_of() {
+	read -r ERRNO MS < <(rsdfs-test errno -- "$@")
+}
+
+# try_mount DEVICE OPTIONS: through fsopen, not attached: ERRNO, MS and MESSAGES.
+try_mount() {
+	local answer
+	answer=$(rsdfs-test mountctx -t "$FSTYPE" -o "$2" "$1")
+	ERRNO=$(json errno "$answer")
+	MS=$(json ms "$answer")
+	MESSAGES=${answer#*\"messages\":}
+	MESSAGES=${MESSAGES%%],*}
+}
+
+# is_active TARGET: it is the only one that serves.
+is_active() { [ "$(active)" = "$1" ]; }
+
+forget
