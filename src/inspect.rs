@@ -5,6 +5,7 @@
 //! One record a line, `key=value` separated by blanks, indented lines belong to the record before.
 //! Documentation/inspect.md describes the fields. No secrets.
 
+mod connections;
 mod dfscache;
 mod mounts;
 
@@ -15,6 +16,7 @@ use crate::{
         File, //
     }, //
 };
+use connections::Connections;
 use dfscache::DfsCache;
 use kernel::{
     prelude::*,
@@ -24,6 +26,7 @@ use mounts::Mounts;
 
 /// The files; they go when it is dropped.
 pub(crate) struct Inspect {
+    _connections: File,
     _dfscache: File,
     _mounts: File,
 }
@@ -44,7 +47,14 @@ impl Inspect {
             },
             GFP_KERNEL,
         )?;
+        let connections = Arc::new(
+            Connections {
+                world: world.clone(),
+            },
+            GFP_KERNEL,
+        )?;
         Ok(Self {
+            _connections: dir.file(c"connections", 0o444, connections)?,
             _dfscache: dir.file(c"dfscache", 0o644, cache)?,
             _mounts: dir.file(c"mounts", 0o444, mounts)?,
         })

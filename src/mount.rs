@@ -2,12 +2,13 @@
 
 //! What stands between the file system and the servers: mounts that outlive their servers.
 //!
-//! A [`Volume`] is what is mounted. It has at most one [`session::Tree`] at a time, a share on a
+//! A [`Volume`] is what is mounted. It has at most one [`tree::Tree`] at a time, a share on a
 //! server that has been reached through the whole stack, and a generation that counts them. Every
 //! operation goes through `Volume::run`, which waits for a tree, and starts over on the next one
 //! when a tree is lost.
 //!
-//! Ownership points down only: Volume -> Tree -> Session -> Conn. Locks, in order:
+//! Ownership points down only: Volume -> Tree -> Session -> Server -> Conn; sessions and what is
+//! below them are shared between mounts ([`servers`]). Locks, in order:
 //! `Volume::handles`, `Handle::state`, `Volume::state`, `Volume::parked`; none is held across the
 //! wire.
 
@@ -20,7 +21,10 @@ pub(crate) mod options;
 pub(crate) mod reconnect;
 pub(crate) mod referral;
 pub(crate) mod refresh;
+pub(crate) mod server;
+pub(crate) mod servers;
 pub(crate) mod session;
+pub(crate) mod tree;
 pub(crate) mod trouble;
 pub(crate) mod volume;
 pub(crate) mod world;

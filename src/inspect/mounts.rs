@@ -39,12 +39,13 @@ fn show(out: &mut SeqFile, volume: &Volume) -> core::fmt::Result {
     match &view.tree {
         Some(tree) => {
             let path = core::str::from_utf8(tree.path()).unwrap_or("?");
-            let signed = if tree.signed() { "yes" } else { "no" };
+            let session = tree.session();
+            let signed = if session.signed() { "yes" } else { "no" };
             write!(
                 out,
                 " target={path} address={} dialect={} signed={signed}",
                 tree.address(),
-                tree.dialect(),
+                session.server().dialect(),
             )?;
         }
         None => out.write_str(" target=none")?,

@@ -9,7 +9,10 @@
 use super::{
     handle::Handle,
     ops,
-    session::Tree,
+    tree::{
+        On,
+        Tree, //
+    },
     volume::Volume,
     Error,
     Result, //
@@ -157,7 +160,8 @@ impl Io {
         let Some(tree) = view.tree.filter(|_| view.up) else {
             return self.park();
         };
-        let file = match ops::file(&tree, &self.handle) {
+        let on = On::new(&tree, self.deadline);
+        let file = match ops::file(&on, &self.handle) {
             Ok(file) => file,
             Err(error) => return self.ended(&tree, Err(error)),
         };
@@ -167,7 +171,7 @@ impl Io {
         };
         let request = match &self.transfer {
             Transfer::Read(io) => Request::new(
-                &tree.context(),
+                &on.context(),
                 &Read {
                     flags: 0,
                     len: self.len as u32,
@@ -177,7 +181,7 @@ impl Io {
                 },
             ),
             Transfer::Write(io) => Request::new(
-                &tree.context(),
+                &on.context(),
                 &Write {
                     data_len: self.len as u32,
                     offset: io.pos(),
@@ -197,7 +201,12 @@ impl Io {
 
     /// Ends it, or lets it begin again, with what has come of it on `tree`.
     fn ended(mut self: KBox<Self>, tree: &Arc<Tree>, result: Result<usize>) {
+        let gone = match result {
+            Err(Error::Status(status)) => tree.gone(status),
+            _ => None,
+        };
         let reason = match result {
+            _ if gone.is_some() => gone.unwrap_or(Reason::Gone),
             Err(Error::Lost) => Reason::Gone,
             // Whoever began it is being killed, or the server has taken credits back: the keeper
             // sends it again, as much of it as there are credits for.
@@ -206,7 +215,6 @@ impl Io {
                 self.malformed = true;
                 Reason::BadFrame
             }
-            Err(Error::Status(status)) if tree.is_gone(status) => Reason::Gone,
             Err(Error::Status(status)) if self.may_reopen(status) => {
                 self.reopened = true;
                 return self.park();

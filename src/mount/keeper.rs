@@ -43,7 +43,7 @@ pub(super) fn run(volume: &Arc<Volume>, stop: &Stop) {
 /// What the end of a connection says about its server.
 fn how(reason: Reason) -> Lost {
     match reason {
-        Reason::Closed | Reason::Reset => Lost::Reset,
+        Reason::Closed | Reason::Reset | Reason::SessionEnded => Lost::Reset,
         Reason::Silent | Reason::Frozen | Reason::BadFrame => Lost::Silent,
         Reason::Gone => Lost::ShareGone,
     }

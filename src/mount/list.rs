@@ -8,10 +8,8 @@ use super::{
         attr,
         creation, //
     },
-    session::{
-        success,
-        Tree, //
-    },
+    session::success,
+    tree::On,
     volume::Volume,
     Attr,
     Result, //
@@ -106,7 +104,7 @@ impl Volume {
     }
 }
 
-fn list(tree: &Tree, path: &str) -> Result<Listing> {
+fn list(tree: &On<'_>, path: &str) -> Result<Listing> {
     let name = tree.name(path)?;
     let open = Create {
         options: options::DIRECTORY_FILE,
@@ -137,7 +135,7 @@ fn list(tree: &Tree, path: &str) -> Result<Listing> {
 }
 
 fn collect(
-    tree: &Tree,
+    tree: &On<'_>,
     query: &QueryDirectory<'_>,
     first: &Answer,
     second: &Answer,

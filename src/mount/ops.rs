@@ -9,10 +9,8 @@ use super::{
         text,
         Handle, //
     },
-    session::{
-        success,
-        Tree, //
-    },
+    session::success,
+    tree::On,
     volume::Volume,
     Attr,
     Basic,
@@ -124,7 +122,7 @@ impl Volume {
         };
         if let Some(tree) = self.view().tree {
             if tree.generation() == generation {
-                close(&tree, file);
+                close(&On::new(&tree, None), file);
             }
         }
     }
@@ -215,8 +213,8 @@ impl Volume {
     /// name is gone when it is tried again, then it may have taken effect: `verify` decides.
     fn run_once(
         &self,
-        mut operation: impl FnMut(&Tree) -> Result,
-        verify: impl Fn(&Tree) -> Result,
+        mut operation: impl FnMut(&On<'_>) -> Result,
+        verify: impl Fn(&On<'_>) -> Result,
     ) -> Result {
         let mut again = false;
         self.run(|tree| match operation(tree) {
@@ -283,7 +281,7 @@ impl Volume {
         let Some(tree) = view.tree.filter(|_| view.up) else {
             return Ok(None);
         };
-        match space(&tree) {
+        match space(&On::new(&tree, None)) {
             Ok(space) => Ok(Some(space)),
             Err(Error::Timeout) => Ok(None),
             Err(Error::Lost) => {
@@ -298,7 +296,7 @@ impl Volume {
     fn with<T>(
         &self,
         handle: &Arc<Handle>,
-        mut operation: impl FnMut(&Tree, FileId) -> Result<T>,
+        mut operation: impl FnMut(&On<'_>, FileId) -> Result<T>,
     ) -> Result<T> {
         self.run(|tree| {
             let file = file(tree, handle)?;
@@ -314,7 +312,7 @@ impl Volume {
 }
 
 /// The id of an open file on `tree`; opens it again if it is of an older tree.
-pub(super) fn file(tree: &Tree, handle: &Handle) -> Result<FileId> {
+pub(super) fn file(tree: &On<'_>, handle: &Handle) -> Result<FileId> {
     let generation = tree.generation();
     if let Some(file) = handle.file(generation) {
         return Ok(file);
@@ -340,7 +338,7 @@ fn is_not_found(status: NtStatus) -> bool {
 }
 
 /// Opens a file on `tree`.
-fn open(tree: &Tree, path: &str, how: How) -> Result<(FileId, Attr)> {
+fn open(tree: &On<'_>, path: &str, how: How) -> Result<(FileId, Attr)> {
     let name = tree.name(path)?;
     let disposition = match how.create {
         Wanted::Open => Disposition::Open,
@@ -374,7 +372,7 @@ fn open(tree: &Tree, path: &str, how: How) -> Result<(FileId, Attr)> {
 }
 
 /// Closes a file without waiting.
-pub(super) fn close(tree: &Tree, file: FileId) {
+pub(super) fn close(tree: &On<'_>, file: FileId) {
     let command = Close {
         file_id: file,
         query: false,
@@ -388,7 +386,7 @@ pub(super) fn close(tree: &Tree, file: FileId) {
 }
 
 /// What `tree` knows about `path`.
-fn stat(tree: &Tree, path: &str) -> Result<Attr> {
+fn stat(tree: &On<'_>, path: &str) -> Result<Attr> {
     let name = tree.name(path)?;
     let command = Create {
         contexts: NUMBERED,
@@ -400,7 +398,7 @@ fn stat(tree: &Tree, path: &str) -> Result<Attr> {
 }
 
 /// The space on the share of `tree`.
-fn space(tree: &Tree) -> Result<StatFs> {
+fn space(tree: &On<'_>) -> Result<StatFs> {
     let name = tree.name("")?;
     let query = QueryInfo::of::<info::FsFullSize>(FileId::ANY);
     let request = Request::new(&tree.context(), &creation(&name, LOOK))?
@@ -419,7 +417,7 @@ fn space(tree: &Tree) -> Result<StatFs> {
 }
 
 /// Whether the directory that `tree` starts at is there.
-pub(super) fn check_directory(tree: &Tree) -> Result {
+pub(super) fn check_directory(tree: &On<'_>) -> Result {
     match stat(tree, "")?.dir {
         true => Ok(()),
         false => Err(Error::Status(NtStatus::NOT_A_DIRECTORY)),
@@ -427,7 +425,7 @@ pub(super) fn check_directory(tree: &Tree) -> Result {
 }
 
 /// Opens `path`, changes one thing or two, and closes it.
-fn change(tree: &Tree, path: &str, needed: u32, kind: u32, sets: &[Set<'_>]) -> Result {
+fn change(tree: &On<'_>, path: &str, needed: u32, kind: u32, sets: &[Set<'_>]) -> Result {
     let name = tree.name(path)?;
     let command = Create {
         options: kind | options::OPEN_REPARSE_POINT,
@@ -480,7 +478,7 @@ fn close_it() -> Close {
 }
 
 /// Sends one command and expects success, or the fixed part of an answer that was too long.
-fn call<C: Command>(tree: &Tree, command: &C) -> Result<Answer> {
+fn call<C: Command>(tree: &On<'_>, command: &C) -> Result<Answer> {
     let answer = tree.conn().call(&tree.context(), command, None)?;
     match answer.message()?.header.status {
         NtStatus::BUFFER_OVERFLOW => {}

@@ -92,6 +92,7 @@ pub(crate) struct Options {
     address: Option<IpAddr>,
     port: u16,
     nodfs: bool,
+    nosharesock: bool,
 }
 
 /// What sizes may be.
@@ -127,6 +128,7 @@ impl Options {
             address: None,
             port: 445,
             nodfs: false,
+            nosharesock: false,
         }
     }
 
@@ -182,6 +184,7 @@ impl Options {
             }
             "port" => self.port = option.number(1, 65_535, "a TCP port")? as u16,
             "nodfs" => self.nodfs = option.flag()?,
+            "nosharesock" => self.nosharesock = option.flag()?,
             _ => {
                 return Err(match value::refusal(key) {
                     Some(why) => OptionError::new(fmt!("option '{key}' is not supported: {why}")),
@@ -332,10 +335,7 @@ impl Options {
 
     /// Whether a session that was set up with these options may be used with `other`.
     pub(crate) fn same_identity(&self, other: &Self) -> bool {
-        self.logon == other.logon
-            && *self.user == *other.user
-            && self.domain.eq_ignore_ascii_case(&other.domain)
-            && self.password.as_deref() == other.password.as_deref()
+        self.same_user(other)
             && self.versions == other.versions
             && self.sign == other.sign
             && self.address == other.address
@@ -343,6 +343,33 @@ impl Options {
             && self.port == other.port
             && self.nodfs == other.nodfs
             && self.echo_interval == other.echo_interval
+    }
+
+    /// Whether both log on as the same user in the same way.
+    pub(crate) fn same_user(&self, other: &Self) -> bool {
+        self.logon == other.logon
+            && *self.user == *other.user
+            && self.domain.eq_ignore_ascii_case(&other.domain)
+            && self.password.as_deref() == other.password.as_deref()
+    }
+
+    /// Whether both may use one connection: what differs on it is the same.
+    pub(crate) fn same_wire(&self, other: &Self) -> bool {
+        self.versions == other.versions
+            && self.sign == other.sign
+            && self.port == other.port
+            && self.echo_interval == other.echo_interval
+            && !self.nosharesock
+            && !other.nosharesock
+    }
+
+    /// The user's name, for the views.
+    pub(crate) fn user(&self) -> &str {
+        match self.logon {
+            Logon::User => text(&self.user),
+            Logon::Guest => "guest",
+            Logon::Anonymous => "anonymous",
+        }
     }
 
     /// Shows the options as they could be given again, but for the password.
@@ -394,6 +421,9 @@ impl Options {
         }
         if self.nodfs {
             out.flag("nodfs");
+        }
+        if self.nosharesock {
+            out.flag("nosharesock");
         }
     }
 }

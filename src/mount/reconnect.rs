@@ -9,10 +9,8 @@
 
 use super::{
     referral,
-    session::{
-        self,
-        Tree, //
-    },
+    session,
+    tree::Tree,
     trouble::Trouble,
     world::{
         Account,
@@ -75,6 +73,12 @@ use rsdfs_proto::{
 /// Links that are followed one after the other at most; more is a loop.
 const MAX_DEPTH: u32 = 8;
 
+/// How long a server may take for each answer while a stack is brought up, in milliseconds.
+const PATIENCE: u64 = 5000;
+
+/// The last [`Attempt::tag`].
+static TAG: Atomic<u64> = Atomic::new(0);
+
 /// A cached referral of this module's accounts.
 pub(crate) type Cached = Arc<Referral<Account>>;
 
@@ -93,12 +97,17 @@ pub(crate) struct Attempt {
     doing: SpinLock<Doing>,
     /// Steps done: connected, negotiated, logged on, ...
     steps: Atomic<u32>,
+    /// Tells its requests from others on the same connection.
+    tag: u64,
 }
 
 /// What an attempt is busy with, to be ended when it is called off.
 enum Doing {
     Nothing,
+    /// A connection of its own.
     Conn(Arc<Conn>),
+    /// A connection that others may use too.
+    Shared(Arc<Conn>),
     Race(Arc<News>),
 }
 
@@ -110,9 +119,20 @@ impl Attempt {
                 cancelled <- Event::new(),
                 doing <- new_spinlock!(Doing::Nothing),
                 steps: Atomic::new(0),
+                tag: TAG.fetch_add(1, Relaxed).saturating_add(1),
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// For its requests ([`Context::tag`](crate::transport::Context::tag)).
+    pub(crate) fn tag(&self) -> u64 {
+        self.tag
+    }
+
+    /// Until when a request that is made now may be answered, in milliseconds since boot.
+    pub(crate) fn patience(&self) -> Option<u64> {
+        Some(now_ms().saturating_add(PATIENCE))
     }
 
     /// Calls it off: whatever it waits for ends now.
@@ -123,6 +143,7 @@ impl Attempt {
         match doing {
             Doing::Nothing => {}
             Doing::Conn(conn) => conn.kill(Reason::Closed),
+            Doing::Shared(conn) => conn.abandon(self.tag),
             Doing::Race(news) => news.queue.wake_all(),
         }
     }
@@ -137,7 +158,12 @@ impl Attempt {
         self.steps.fetch_add(1, Relaxed);
     }
 
-    /// Notes the connection that is waited for.
+    /// Notes the connection that is waited for, which others may use too.
+    pub(crate) fn borrow(&self, conn: &Arc<Conn>) {
+        self.set(Doing::Shared(conn.clone()));
+    }
+
+    /// Notes the connection that is waited for, its own.
     pub(crate) fn hold(&self, conn: &Arc<Conn>) {
         self.set(Doing::Conn(conn.clone()));
     }
@@ -240,7 +266,7 @@ fn direct(
     if depth > MAX_DEPTH {
         return Err(circle());
     }
-    match session::stand_up(seeker, path, attempt)? {
+    match session::stand_up(seeker, path.host(), path, attempt)? {
         session::Place::Here(tree) => Ok(tree),
         session::Place::Elsewhere(referral) => {
             Race::new(seeker, path, depth, Course::Targets(referral), attempt)?.run(

@@ -49,14 +49,19 @@ const LARGE: u32 = 64 << 10;
 /// answer into the cache.
 ///
 /// Fails with the server's status if it knows of no such thing.
-pub(super) fn fetch(seeker: &Seeker, session: &Session, path: &Path<'_>) -> Result<Cached> {
-    let (tree, _) = session.connect_share(path.host(), "IPC$")?;
+pub(super) fn fetch(
+    seeker: &Seeker,
+    session: &Session,
+    path: &Path<'_>,
+    attempt: &Attempt,
+) -> Result<Cached> {
+    let tree = session.ipc(path.host(), attempt)?;
     let request = Request::new(Subject::Path(*path));
     let mut input = KVec::from_elem(0, request.len(), GFP_KERNEL)?;
     request.emit(&mut Writer::new(&mut input))?;
-    let blob = match ask(session, tree, &input, SMALL) {
+    let blob = match ask(session, tree, &input, SMALL, attempt) {
         Err(Error::Status(NtStatus::BUFFER_OVERFLOW | NtStatus::BUFFER_TOO_SMALL)) => {
-            ask(session, tree, &input, LARGE)
+            ask(session, tree, &input, LARGE, attempt)
         }
         answer => answer,
     }?;
@@ -66,8 +71,8 @@ pub(super) fn fetch(seeker: &Seeker, session: &Session, path: &Path<'_>) -> Resu
     Ok(cache.put(path, entry, &seeker.account, now)?)
 }
 
-fn ask(session: &Session, tree: u32, input: &[u8], room: u32) -> Result<Blob> {
-    let answer = session.call(tree, &Ioctl::referral(input, room), None)?;
+fn ask(session: &Session, tree: u32, input: &[u8], room: u32, attempt: &Attempt) -> Result<Blob> {
+    let answer = session.call(tree, &Ioctl::referral(input, room), attempt)?;
     let message = answer.message()?;
     success(message.header.status)?;
     let output = Ioctl::parse(&message)?.output;
@@ -83,10 +88,10 @@ pub(super) fn refresh(
     attempt: &Attempt,
 ) -> core::result::Result<(), Trouble> {
     let path = Path::parse(referral.text()).map_err(|_| EINVAL)?;
-    let session =
-        Session::log_on(seeker, path.host(), attempt).inspect_err(|_| attempt.release())?;
-    let fetched = fetch(seeker, &session, &path);
+    let servers = &seeker.world.servers;
+    let fetched = servers.with(seeker, path.host(), attempt, |session| {
+        Ok(fetch(seeker, session, &path, attempt)?)
+    });
     attempt.release();
-    session.log_off(500);
-    fetched.map(|_| ()).map_err(Trouble::from)
+    fetched.map(|_| ())
 }

@@ -47,6 +47,16 @@ impl Trouble {
         }
     }
 
+    /// The same for somebody else.
+    pub(crate) fn again(&self) -> Self {
+        let message = self.message.as_ref().and_then(|text| text.to_str().ok());
+        Self {
+            fault: self.fault,
+            errno: self.errno,
+            message: message.and_then(|text| CString::try_from_fmt(fmt!("{text}")).ok()),
+        }
+    }
+
     /// The attempt was called off.
     pub(crate) fn cancelled() -> Self {
         Self::from(errno::ECANCELED)

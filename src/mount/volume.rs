@@ -18,7 +18,10 @@ use super::{
         Race,
         Seeker, //
     },
-    session::Tree,
+    tree::{
+        On,
+        Tree, //
+    },
     trouble::Trouble,
     world::{
         Account,
@@ -255,17 +258,21 @@ impl Volume {
     }
 
     /// Runs an operation on a tree; if the tree is lost meanwhile, again on the next.
-    pub(super) fn run<T>(&self, mut operation: impl FnMut(&Arc<Tree>) -> Result<T>) -> Result<T> {
+    pub(super) fn run<T>(&self, mut operation: impl FnMut(&On<'_>) -> Result<T>) -> Result<T> {
         let _scope = NoFs::enter();
         let deadline = self.deadline();
         let mut malformed = false;
         loop {
             let tree = self.tree(deadline)?;
-            match operation(&tree) {
-                Err(Error::Lost) => self.lost(&tree, Reason::Gone),
-                Err(Error::Status(status)) if tree.is_gone(status) => {
-                    self.lost(&tree, Reason::Gone);
+            let result = operation(&On::new(&tree, deadline));
+            if let Err(Error::Status(status)) = result {
+                if let Some(reason) = tree.gone(status) {
+                    self.lost(&tree, reason);
+                    continue;
                 }
+            }
+            match result {
+                Err(Error::Lost) => self.lost(&tree, Reason::Gone),
                 // An answer that is never right must not move the mount about for ever.
                 Err(Error::Malformed) if !malformed => {
                     malformed = true;
@@ -306,7 +313,7 @@ impl Volume {
     /// Says that `tree` is of no use any more; `reason` counts if its connection still stands.
     pub(super) fn lost(&self, tree: &Arc<Tree>, reason: Reason) {
         let reason = tree.dead().unwrap_or(reason);
-        tree.kill(reason);
+        tree.lose(reason);
         let mut state = self.state.lock();
         if !matches!(&state.tree, Some(current) if Arc::ptr_eq(current, tree)) {
             return;
@@ -496,7 +503,7 @@ impl Volume {
             attempt.cancel();
         }
         if let Some(tree) = tree {
-            tree.kill(Reason::Closed);
+            tree.abandon();
         }
         self.changed.wake_all();
         self.expire();

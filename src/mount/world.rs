@@ -4,6 +4,7 @@
 
 use super::{
     options::Options,
+    servers::Servers,
     volume::Volume, //
 };
 use crate::{
@@ -41,6 +42,18 @@ pub(crate) struct Account {
     pub(crate) net: Net,
 }
 
+impl Account {
+    /// Whether both may use one connection.
+    pub(super) fn same_wire(&self, other: &Self) -> bool {
+        self.net == other.net && self.options.same_wire(&other.options)
+    }
+
+    /// Whether both may use one session of a connection.
+    pub(super) fn same_user(&self, other: &Self) -> bool {
+        self.options.same_user(&other.options)
+    }
+}
+
 impl Owner for Account {
     fn same(&self, other: &Self) -> bool {
         self.net == other.net && self.options.same_identity(&other.options)
@@ -56,6 +69,9 @@ pub(crate) struct World {
     /// For what takes long and nobody waits for: names, farewells, the end of threads. Owned by the
     /// module, which at its exit waits until all of it is done.
     queue: work::Handle,
+    /// Connections and sessions.
+    #[pin]
+    pub(crate) servers: Servers,
     #[pin]
     volumes: Mutex<KVec<Arc<Volume>>>,
 }
@@ -72,6 +88,7 @@ impl World {
                 cache: Cache::new(u64::from_le_bytes(seed))?,
                 client_guid,
                 queue: queue.handle(),
+                servers <- Servers::new(),
                 volumes <- new_mutex!(KVec::new()),
             }),
             GFP_KERNEL,

@@ -66,8 +66,10 @@ pub(crate) enum Reason {
     Frozen,
     /// What came is not SMB, or is signed wrongly.
     BadFrame,
-    /// The server ended the session or the share.
+    /// The share is gone from the server.
     Gone,
+    /// The server ended the session.
+    SessionEnded,
 }
 
 impl Reason {
@@ -80,6 +82,7 @@ impl Reason {
             Reason::Frozen => "frozen",
             Reason::BadFrame => "bad-frame",
             Reason::Gone => "gone",
+            Reason::SessionEnded => "session-ended",
         }
     }
 }
@@ -98,8 +101,6 @@ pub(crate) struct Limits {
     pub(crate) frame: usize,
     /// Whether requests over 64 KiB are allowed and charged for (dialect 2.1 and later).
     pub(crate) multi_credit: bool,
-    /// How long to wait for the answer to a call that names no time of its own, in milliseconds.
-    pub(crate) call: Option<u64>,
 }
 
 /// What was seen of the server.
@@ -127,8 +128,8 @@ impl Seen {
     }
 }
 
-/// How long a server may take for each answer until a mount uses the connection, in milliseconds.
-const SETUP_MS: u64 = 5000;
+/// How often requests are looked through for those whose time is up, in milliseconds.
+const EXPIRE_MS: u64 = 250;
 
 /// What the lock of a connection protects.
 pub(super) struct State {
@@ -137,6 +138,8 @@ pub(super) struct State {
     pub(super) dead: Option<Reason>,
     pub(super) limits: Limits,
     pub(super) seen: Seen,
+    /// When `pending` was last looked through for requests whose time is up.
+    expired: u64,
 }
 
 /// The part of a connection that its receiving thread shares.
@@ -177,7 +180,6 @@ impl Conn {
                     limits: Limits {
                         frame: 64 << 10,
                         multi_credit: false,
-                        call: Some(SETUP_MS),
                     },
                     seen: Seen {
                         received: Instant(now_ms()),
@@ -186,6 +188,7 @@ impl Conn {
                         partial: None,
                         owed: false,
                     },
+                    expired: 0,
                 }),
                 credits <- WaitQueue::new(),
                 tx <- new_spinlock!(false),
@@ -202,15 +205,17 @@ impl Conn {
     pub(crate) fn negotiated(&self, limits: Limits) {
         let mut state = self.wire.state.lock();
         state.link.negotiated(limits.multi_credit);
-        state.limits = Limits {
-            call: state.limits.call,
-            ..limits
-        };
+        state.limits = limits;
     }
 
-    /// A mount uses the connection from now on, and waits for answers as it likes.
-    pub(crate) fn in_use(&self, call: Option<u64>) {
-        self.wire.state.lock().limits.call = call;
+    /// Answers all requests with this [`Context::tag`] with [`Error::Lost`], while the others go on.
+    pub(crate) fn abandon(&self, tag: u64) {
+        self.wire.give_up(Error::Lost, |entry| entry.tag == tag);
+    }
+
+    /// Requests that await their answer.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.wire.state.lock().pending.iter().count()
     }
 
     /// The most payload a request may carry without waiting for credits for ever, in bytes.
@@ -245,7 +250,9 @@ impl Conn {
         request: &mut Request,
         timeout: Option<u64>,
     ) -> Result<[Answer; N]> {
-        let timeout = timeout.or_else(|| self.wire.state.lock().limits.call);
+        let now = now_ms();
+        let left = |deadline: u64| deadline.saturating_sub(now);
+        let timeout = timeout.or_else(|| request.context.deadline.map(left));
         let mut slots = [const { None }; N];
         let mut sinks = [const { None }; MAX_PARTS];
         for (slot, sink) in slots.iter_mut().zip(&mut sinks) {
@@ -285,7 +292,9 @@ impl Conn {
                 let mut sinks = [const { None }; MAX_PARTS];
                 sinks[0] = Some(sink);
                 // A failure has reached the sink already.
-                let _ = self.wire.transmit(&mut request, sinks, None);
+                let deadline = request.context.deadline;
+                let timeout = deadline.map(|at| at.saturating_sub(now_ms()));
+                let _ = self.wire.transmit(&mut request, sinks, timeout);
             }
             Err(error) => sink.done(Err(error)),
         }
@@ -390,6 +399,8 @@ impl Wire {
                 charge: stamp.charge,
                 echo: false,
                 sent,
+                deadline: request.context.deadline,
+                tag: request.context.tag,
             };
             state.pending.insert(node.into_node(stamp.id, entry));
         }
@@ -510,6 +521,42 @@ impl Wire {
         }
     }
 
+    /// Ends the requests whose time is up, if it is time to look for them.
+    pub(super) fn expire(&self, now: u64) {
+        let mut state = self.state.lock();
+        if now.saturating_sub(state.expired) < EXPIRE_MS {
+            return;
+        }
+        state.expired = now;
+        drop(state);
+        self.give_up(Error::Timeout, |entry| {
+            entry.deadline.is_some_and(|deadline| deadline <= now)
+        });
+    }
+
+    /// Tells the sinks of `chosen` requests that there is no answer. Those that are still being sent
+    /// are not among them.
+    fn give_up(&self, error: Error, chosen: impl Fn(&Entry) -> bool) {
+        loop {
+            let mut state = self.state.lock();
+            let found =
+                state
+                    .pending
+                    .values_mut()
+                    .find_map(|entry| match (&entry.holder, chosen(entry)) {
+                        (Holder::Table(_), true) => {
+                            Some(mem::replace(&mut entry.holder, Holder::Nobody))
+                        }
+                        _ => None,
+                    });
+            drop(state);
+            match found {
+                Some(Holder::Table(sink)) => sink.done(Err(error)),
+                _ => return,
+            }
+        }
+    }
+
     /// Asks the server for a sign of life. Runs on the receiving thread, so it must not wait: where
     /// somebody is stuck sending, or there is no room, the server owes us a sign of life already.
     pub(super) fn echo(&self) {
@@ -593,6 +640,8 @@ impl Wire {
             charge: 1,
             echo: true,
             sent: now_ms(),
+            deadline: None,
+            tag: 0,
         };
         state.pending.insert(node.into_node(id, entry));
         drop(state);

@@ -77,6 +77,10 @@ pub(super) struct Entry {
     pub(super) echo: bool,
     /// When it was sent, in milliseconds since boot.
     pub(super) sent: u64,
+    /// When whoever waits for the answer gives up, in milliseconds since boot.
+    pub(super) deadline: Option<u64>,
+    /// Who asked.
+    pub(super) tag: u64,
 }
 
 /// Who holds the sink of a request in flight.
@@ -87,6 +91,8 @@ pub(super) enum Holder {
     Sender,
     /// Still the sender, though the server has answered.
     Early(Answer),
+    /// Whoever asked has been told that there will be no answer: it is dropped when it comes.
+    Nobody,
 }
 
 /// A sink that a task waits for.

@@ -154,7 +154,10 @@ fn look_after(wire: &Wire) -> core::result::Result<u64, Reason> {
         ..watch::Limits::DEFAULT
     };
     match watch::judge(now, &signs, &limits) {
-        Verdict::Fine(at) => Ok(now.until(at).0.clamp(1, TICK)),
+        Verdict::Fine(at) => {
+            wire.expire(now.0);
+            Ok(now.until(at).0.clamp(1, TICK))
+        }
         Verdict::SendEcho => {
             wire.echo();
             Ok(100)
@@ -338,6 +341,14 @@ fn finish<B: core::ops::Deref<Target = [u8]>>(
             drop(state);
             drop(entry);
             sink.done(answer);
+            if starved {
+                return Err(Reason::BadFrame);
+            }
+        }
+        (Holder::Nobody, _) => {
+            let (entry, starved) = take_off(&mut state, id);
+            drop(state);
+            drop(entry);
             if starved {
                 return Err(Reason::BadFrame);
             }

@@ -46,6 +46,10 @@ pub(crate) struct Context {
     pub(crate) tree: u32,
     /// Signs requests and checks answers; none on a session that does not sign.
     pub(crate) key: Option<Arc<SigningKey>>,
+    /// When whoever asks gives up, in milliseconds since boot; `None`: never.
+    pub(crate) deadline: Option<u64>,
+    /// Who asks, for [`Conn::abandon`](super::Conn::abandon).
+    pub(crate) tag: u64,
 }
 
 /// One message of a request.
