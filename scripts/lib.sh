@@ -83,6 +83,13 @@ in_root() {
 	enter "$ROOT" "$@"
 }
 
+# case_topology CASE: the lab that a VM case needs, from its line "# topology: NAME".
+case_topology() {
+	local name
+	name=$(sed -n 's/^# topology: *\([a-z]*\).*/\1/p;20q' "$TOP/tests/vm/cases/$1" 2>/dev/null | head -n1)
+	echo "${name:-standalone}"
+}
+
 # checkout_key: a short name for this checkout's folder.
 checkout_key() {
 	printf %s "$TOP" | cksum | cut -d' ' -f1

@@ -14,9 +14,12 @@ do_help() {
 	reject S           every packet to port 445 answered with a TCP reset (undone by unreject)
 	noshare S SHARE    take the share away, also from those connected; share S SHARE brings it back
 	setpw S USER PW    another password
-	relink NAME T,T    rewrite the link \\root\dfstest\NAME; unlink NAME removes it
+	relink NAME T,T    rewrite the link \\root\dfstest\NAME; unlink NAME removes it. NAME may be FOLDER:NAME, for the
+	                   other namespaces: dfs2, dfs3, many, domain (\\eco.test\dfs), ns
+	dns [S] show|add|set|del NAME TYPE DATA      a name of eco.test, on S or on both controllers: see names.py
 	option S LINE      one more global smb.conf line, then reload; "option S" removes them
 	sessions S, openfiles S, conns S     counts
+	accepted S [reset] connections to port 445 that S accepted from the VM since the reset
 	smbstatus S [-..]  smbstatus --json
 	backing PLACE PATH sha256|size|ls|cat|md5|rm|text WORDS|random BYTES|verify
 	                   the server's own folder behind a share: share1, t1-share2, t2-share2, dfstest ...
@@ -36,7 +39,7 @@ lab_do() {
 	shift
 	declare -F "do_$verb" >/dev/null || die "no command $verb (lab do help)"
 	case $verb in
-	help | time | pcap | backing | relink | unlink | heal) ;;
+	help | time | pcap | backing | relink | unlink | dns | heal) ;;
 	*) is_server "${1:-}" ;;
 	esac
 	"do_$verb" "$@"
@@ -104,8 +107,21 @@ do_setpw() {
 	: >"$STATE/$1/passwords"
 	set_password "$1" "$2" "$3" || die "$(cat "$STATE/$1/log/smbpasswd.out")"
 }
-do_relink() { set_link dfstest "$1" "${2//\//\\}"; }
-do_unlink() { rm "$STATE/back/dfstest/$1"; }
+# FOLDER:NAME, the folder being dfstest if none is named.
+link_folder() { if [[ $1 == *:* ]]; then echo "${1%%:*}"; else echo dfstest; fi; }
+do_relink() { set_link "$(link_folder "$1")" "${1#*:}" "${2//\//\\}"; }
+do_unlink() { rm "$STATE/back/$(link_folder "$1")/${1#*:}"; }
+
+do_dns() {
+	local s servers=()
+	for s in "${SERVERS[@]}"; do ! is_dc "$s" || servers+=("$s"); done
+	((${#servers[@]})) || die "topology $TOPOLOGY has no DNS server (scripts/lab up domain)"
+	if is_dc "$1"; then servers=("$1"); shift; elif [[ $1 == show ]]; then servers=(dc1); fi
+	for s in "${servers[@]}"; do
+		[[ $1 == show ]] || dc_changed "$s"
+		run_on "$s" python3 -E /srv/names.py "$(server_address "$s")" "$@" || return
+	done
+}
 
 do_smbstatus() { local s=$1; shift; run_on "$s" smbstatus -s "/srv/$s/smb.conf" --json "$@" 2>/dev/null; }
 do_sessions() { do_smbstatus "$1" -p | grep -c '"session_id"'; true; }
@@ -118,6 +134,21 @@ do_conns() {
 		while read -r _ local_ _ st _; do [[ $local_ == *:01BD && $st == 01 ]] && n=$((n + 1)); done <"/proc/$pid/net/$f"
 	done
 	echo "$n"
+}
+
+# Answers to SYNs of the VM, counted in a table that `filter` leaves alone.
+do_accepted() {
+	local rules
+	rules=$(printf '%s\n' '*mangle' ':OUTPUT ACCEPT' \
+		'-A OUTPUT -d VM -p tcp --sport 445 --tcp-flags SYN,ACK SYN,ACK -j ACCEPT' COMMIT)
+	nsenter --net="/run/netns/$LAB-$1" chroot "$ROOT" /bin/sh -c '
+		if [ "$2" = reset ]; then
+			echo "$1" | sed s/VM/10.123.0.20/ | iptables-legacy-restore -T mangle &&
+			echo "$1" | sed s/VM/fd00:123::20/ | ip6tables-legacy-restore -T mangle
+		else
+			{ iptables-legacy -t mangle -nvxL OUTPUT; ip6tables-legacy -t mangle -nvxL OUTPUT; } |
+				awk "/spt:445/ { n += \$1 } END { print n + 0 }"
+		fi' sh "$rules" "${2:-}"
 }
 
 # A file, and the folder it is in, that every user may change.
@@ -206,9 +237,9 @@ do_pcap() {
 }
 
 do_heal() {
-	local s name targets
+	local s
 	for s in "${SERVERS[@]}"; do heal_server "$s" & done
-	while read -r name targets; do set_link dfstest "$name" "$targets"; done < <(topology_link_texts)
+	topology_link_all
 	wait
 }
 heal_server() {
@@ -224,6 +255,7 @@ heal_server() {
 		cp "$STATE/$s/smbpasswd" "$STATE/$s/private/smbpasswd"
 	fi
 	for f in "$STATE/$s/away"/*; do [[ -e $f ]] && do_share "$s" "${f##*/}"; done
+	if is_dc "$s"; then dc_restore "$s"; fi
 	[[ $state == stopped* ]] && do_start "$s"
 	true
 }

@@ -3,20 +3,23 @@
 # namespace of its own, kept at $STATE/$s/mnt, where the Debian root has the lab's folders at /srv.
 
 smbd_prepare() {
-	local s first=${SERVERS[0]}
+	local s a first=${SERVERS[0]}
 	{
 		echo "127.0.0.1 localhost"
 		echo "::1 localhost"
 		for s in "${SERVERS[@]}"; do
-			echo "10.123.0.$(server_number "$s") $(server_name "$s") $(server_name "$s").rsdfs.test"
-			echo "fd00:123::$(server_number "$s") $(server_name "$s") $(server_name "$s").rsdfs.test"
+			for a in 10.123.0. fd00:123::; do
+				echo "$a$(server_number "$s") $(server_name "$s") $(server_name "$s").rsdfs.test $(server_name "$s").eco.test"
+			done
 		done
 	} >"$STATE/hosts"
 	{ cat "$ROOT/etc/passwd"; echo "smbu:x:2001:2001::/:/bin/false"; echo "smbu2:x:2002:2001::/:/bin/false"; } >"$STATE/passwd"
 	{ cat "$ROOT/etc/group"; echo "smbu:x:2001:"; } >"$STATE/group"
-	cp "$HERE/peer.py" "$STATE/peer.py"
+	cp "$HERE"/*.py "$STATE/"
 	for s in "${SERVERS[@]}"; do
 		mkdir -p "$STATE/$s"/{lock,state,cache,private,pid,ncalrpc,log,shares}
+		smbd_names "$s"
+		! is_dc "$s" || dc_files "$s"
 		smbd_shares "$s"
 		smbd_conf "$s" 445
 		: >"$STATE/$s/mnt"
@@ -26,10 +29,18 @@ smbd_prepare() {
 	set_password "$first" smbu pw123
 	set_password "$first" smbu2 pw123
 	for s in "${SERVERS[@]}"; do
-		[[ $s == "$first" ]] || cp "$STATE/$first/private/smbpasswd" "$STATE/$s/private/smbpasswd"
+		[[ $s == "$first" ]] || is_dc "$s" || cp "$STATE/$first/private/smbpasswd" "$STATE/$s/private/smbpasswd"
 	done
 	set_password t1 smbu2 another
-	for s in "${SERVERS[@]}"; do cp "$STATE/$s/private/smbpasswd" "$STATE/$s/smbpasswd"; done
+	for s in "${SERVERS[@]}"; do is_dc "$s" || cp "$STATE/$s/private/smbpasswd" "$STATE/$s/smbpasswd"; done
+}
+
+# The names a server knows: everybody's, and the domain's as its own, so that it answers for \\\\eco.test\\...
+smbd_names() {
+	{
+		cat "$STATE/hosts"
+		[[ $TOPOLOGY != domain ]] || echo "$(server_address "$1") eco.test eco"
+	} >"$STATE/$1/hosts"
 }
 
 smbd_shares() {
@@ -39,17 +50,23 @@ smbd_shares() {
 	done
 }
 
+smbd_role() { # server, folder
+	cat <<-END
+	netbios name = $(server_name "$1")
+	workgroup = RSDFS
+	server role = standalone server
+	security = user
+	passdb backend = smbpasswd:$2/private/smbpasswd
+	map to guest = $([[ $1 == t3 ]] && echo "Bad User" || echo Never)
+	END
+}
+
 smbd_conf() { # server, port
 	local s=$1 d=/srv/$1
 	{
+		echo "[global]"
+		if is_dc "$s"; then dc_role "$s" "$2"; else smbd_role "$s" "$d"; fi
 		cat <<-END
-		[global]
-		netbios name = $(server_name "$s")
-		workgroup = RSDFS
-		server role = standalone server
-		security = user
-		passdb backend = smbpasswd:$d/private/smbpasswd
-		map to guest = $([[ $s == t3 ]] && echo "Bad User" || echo Never)
 		lock directory = $d/lock
 		state directory = $d/state
 		cache directory = $d/cache
@@ -83,12 +100,16 @@ smbd_conf() { # server, port
 smbd_port() { cat "$STATE/$1/port" 2>/dev/null || echo 445; }
 
 smbd_namespace() {
+	local also='' f
+	[[ ! -e $STATE/$1/resolv.conf ]] || also=resolv.conf
 	unshare --mount="$STATE/$1/mnt" --propagation private bash -ec "
 		mount --rbind '$STATE' '$ROOT/srv'
 		mount --rbind /dev '$ROOT/dev'
 		mount -t proc proc '$ROOT/proc'
 		mount -t tmpfs -o mode=755 tmpfs '$ROOT/run'
-		for f in hosts passwd group; do mount --bind '$STATE/'\$f '$ROOT/etc/'\$f; done"
+		mkdir '$ROOT/run/samba'
+		for f in passwd group; do mount --bind '$STATE/'\$f '$ROOT/etc/'\$f; done
+		for f in hosts $also; do mount --bind '$STATE/$1/'\$f '$ROOT/etc/'\$f; done"
 }
 
 # Run a program of the Debian root as that server would.
@@ -98,6 +119,7 @@ run_on() {
 }
 
 set_password() { # server, user, password
+	! is_dc "$1" || { dc_set_password "$@"; return; }
 	printf '%s\n%s\n' "$3" "$3" | run_on "$1" smbpasswd -c "/srv/$1/smb.conf" -s -a "$2" >"$STATE/$1/log/smbpasswd.out" 2>&1
 }
 
@@ -119,8 +141,10 @@ alive() {
 smbd_alive() { alive "$(cat "$STATE/$1/smbd.pid" 2>/dev/null)"; }
 
 smbd_start() {
+	local program=smbd
+	! is_dc "$1" || program=samba
 	setsid nsenter --net="/run/netns/$LAB-$1" --mount="$STATE/$1/mnt" chroot "$ROOT" \
-		smbd -F --no-process-group -s "/srv/$1/smb.conf" </dev/null >>"$STATE/$1/log/smbd.out" 2>&1 &
+		$program -F --no-process-group -s "/srv/$1/smb.conf" </dev/null >>"$STATE/$1/log/smbd.out" 2>&1 &
 	echo $! >"$STATE/$1/smbd.pid"
 }
 
@@ -150,7 +174,7 @@ smbd_ready() { # server, port in hexadecimal (default 445)
 	local i pid
 	for i in {1..500}; do
 		pid=$(<"$STATE/$1/smbd.pid")
-		listens "$pid" "${2:-01BD}" && return 0
+		listens "$pid" "${2:-01BD}" && { ! is_dc "$1" || dc_ready "$pid"; } && return 0
 		alive "$pid" || return 1
 		sleep 0.01
 	done

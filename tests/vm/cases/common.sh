@@ -10,7 +10,7 @@ CASE=${0##*/}
 M=$MNT/m
 TMP=$(mktemp -d)
 trap 'rm -rf "$TMP"' EXIT
-declare -A ADDRESS=([root]=10.123.0.10 [t1]=10.123.0.11 [t2]=10.123.0.12 [t3]=10.123.0.13)
+declare -A ADDRESS=([dc1]=10.123.0.5 [dc2]=10.123.0.6 [root]=10.123.0.10 [t1]=10.123.0.11 [t2]=10.123.0.12 [t3]=10.123.0.13)
 
 # mount_dev DEVICE [OPTIONS [NAME]], mount_link LINK [OPTIONS [NAME]].
 mount_dev() { mount_at "$FSTYPE" "$1" "${2:-}" "${3:-m}"; }
@@ -111,6 +111,16 @@ try_mount() {
 	MS=$(json ms "$answer")
 	MESSAGES=${answer#*\"messages\":}
 	MESSAGES=${MESSAGES%%],*}
+}
+
+# use_dns DC...: the controllers to ask for names, in this order; the domain's names may be short. What /etc/hosts
+# has goes before. Undone after the case.
+use_dns() {
+	local dc
+	{
+		for dc; do echo "nameserver ${ADDRESS[$dc]}"; done
+		printf 'search eco.test\noptions timeout:1 attempts:1\n'
+	} >/etc/resolv.conf
 }
 
 # is_active TARGET: it is the only one that serves.
