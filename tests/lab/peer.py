@@ -7,7 +7,7 @@ serve SOCKET MODE      MODE is one of
     reset              accept, then reset
     greet              answer nothing and close at the first byte
     proxy [FAULT ...]  pass frames to the real smbd on port 4450; a FAULT may be set from the start
-ctl SOCKET FAULT ...   set a fault in a running proxy (or: stats)
+ctl SOCKET FAULT ...   set a fault in a running proxy (or: stats, refer, referrals)
 
 A FAULT (OP is an SMB2 command such as write, or any; answers are counted from now):
     pass               none any more
@@ -21,6 +21,29 @@ A FAULT (OP is an SMB2 command such as write, or any; answers are counted from n
     hang               forward nothing more, either way; TCP still acknowledges
     cut                reset all connections now
     refuse             reset new connections from now on
+
+stats                  counters of this proxy; accepted: connections since it began
+referrals [reset]      the referrals that were asked for: totals, then a line for each path and level
+
+refer PATH ...         answers to referral requests for PATH, or for what is below it if no longer PATH fits, are
+                       ours; "*" is every path, "/" the empty one (the domains). Slashes do for backslashes. In PATH
+                       %d stands for a number, * for any characters. Sessions that sign are left alone and counted (signed=).
+                       Without targets the real answer is kept, but for the fields named here.
+    /HOST/SHARE ...    targets; %i is the how manieth of repeat=, %n one more than %d, %uXXXX a unit of UTF-16
+    +                  the next target begins a target set
+    special=NAME ...   a name list: a domain, and after it (as targets) its controllers
+    none               no targets
+    root               the targets are roots
+    version=N ttl=N flags=N consumed=N      as in MS-DFSC 2.2.4 and 2.2.5; consumed in bytes
+    status=N           an error instead
+    repeat=N times=N   the targets N times over; the rule ends after N answers
+    share, inside      strings that are equal are there once; each entry contains its strings
+    big                even if it is more than the client takes (else STATUS_BUFFER_OVERFLOW)
+    size=N count=N path_at=N alternate_at=N address_at=N    these fields written as told, true or not
+    cut=N, odd         cut to N bytes; the last string ends in half a character
+    hex=BYTES          this answer
+refer PATH ask [level=N] [path=PATH]    requests for PATH are passed on with that level and path
+refer PATH off, refer off, refer        no rule for PATH; none at all; show the paths that have one
 """
 import os
 import socket
@@ -28,6 +51,8 @@ import struct
 import sys
 import threading
 import time
+
+from refer import Referrals
 
 OPS = ("negotiate sessionsetup logoff treeconnect treedisconnect create close flush read write lock ioctl "
        "cancel echo querydirectory changenotify queryinfo setinfo breakack").split()
@@ -84,14 +109,20 @@ class Faults:
     def __init__(self):
         self.lock = threading.Lock()
         self.kind, self.op, self.count, self.delay = "pass", "any", 0, 0.0
-        self.requests, self.answers, self.fired = 0, 0, 0
+        self.requests, self.answers, self.fired, self.accepted = 0, 0, 0, 0
+        self.referrals = Referrals()
         self.pairs = set()
 
     def set(self, words):
         kind, rest = words[0], words[1:]
         with self.lock:
             if kind == "stats":
-                return f"requests={self.requests} answers={self.answers} fired={self.fired} connections={len(self.pairs)}"
+                return (f"requests={self.requests} answers={self.answers} fired={self.fired} "
+                        f"connections={len(self.pairs)} accepted={self.accepted}")
+            if kind == "refer":
+                return self.referrals.set(rest)
+            if kind == "referrals":
+                return self.referrals.show(rest)
             if kind == "delay":
                 self.delay = int(rest[0]) / 1000.0
             elif kind == "cut":
@@ -140,7 +171,7 @@ class Pair:
     """One client connection and its connection to the real server."""
 
     def __init__(self, client, faults):
-        self.client, self.faults = client, faults
+        self.client, self.faults, self.asked = client, faults, {}
         self.server = socket.create_connection(("127.0.0.1", 4450))
         for sock in (self.client, self.server):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -174,6 +205,7 @@ class Pair:
         if not is_request and self.faults.delay:
             time.sleep(self.faults.delay)
         what = self.faults.fires(frame, is_request)
+        frame = self.refer(frame, is_request)
         if what is None:
             sink.sendall(frame)
         elif what in ("lose", "cutrequest"):
@@ -191,6 +223,16 @@ class Pair:
             self.stall()
             return False
         return True
+
+    def refer(self, frame, is_request):
+        """Referrals by the rules; a rule that cannot be carried out is shown in the log, and not kept to."""
+        referrals = self.faults.referrals
+        with self.faults.lock:
+            try:
+                return (referrals.request if is_request else referrals.answer)(frame, self.asked)
+            except (ValueError, struct.error) as problem:
+                print(f"refer: {problem}", flush=True)
+                return frame
 
     def stall(self):
         while self in self.faults.pairs:
@@ -214,6 +256,7 @@ def serve(control, mode, words):
     kept = []
     while True:
         client, _ = listener.accept()
+        faults.accepted += 1
         if mode == "mute":
             kept.append(client)
         elif mode == "reset" or faults.kind == "refuse":
@@ -230,7 +273,7 @@ def serve(control, mode, words):
 def obey(commander, faults):
     while True:
         link, _ = commander.accept()
-        words = link.recv(4096).decode().split()
+        words = everything(link).decode().split()
         try:
             answer = faults.set(words)
         except (IndexError, ValueError) as problem:
@@ -239,11 +282,19 @@ def obey(commander, faults):
         link.close()
 
 
+def everything(link):
+    data = b""
+    while piece := link.recv(1 << 16):
+        data += piece
+    return data
+
+
 def ctl(control, words):
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     link.connect(control)
     link.sendall(" ".join(words).encode())
-    answer = link.recv(4096).decode()
+    link.shutdown(socket.SHUT_WR)
+    answer = everything(link).decode()
     print(answer)
     return 1 if answer.startswith("error") else 0
 
