@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The referral cache. It answers from memory only; asking servers is up to `mount::referral`.
+//! The referral cache and the domain cache. They answer from memory only; asking servers is up to `mount::referral`.
 
 pub(crate) mod cache;
+pub(crate) mod domains;

@@ -7,6 +7,7 @@
 
 mod connections;
 mod dfscache;
+mod domains;
 mod mounts;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
 };
 use connections::Connections;
 use dfscache::DfsCache;
+use domains::Domains;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -28,6 +30,7 @@ use mounts::Mounts;
 pub(crate) struct Inspect {
     _connections: File,
     _dfscache: File,
+    _domains: File,
     _mounts: File,
 }
 
@@ -37,6 +40,12 @@ impl Inspect {
         let dir = Dir::new(c"fs/rsdfs")?;
         let cache = Arc::new(
             DfsCache {
+                world: world.clone(),
+            },
+            GFP_KERNEL,
+        )?;
+        let domains = Arc::new(
+            Domains {
                 world: world.clone(),
             },
             GFP_KERNEL,
@@ -56,6 +65,7 @@ impl Inspect {
         Ok(Self {
             _connections: dir.file(c"connections", 0o444, connections)?,
             _dfscache: dir.file(c"dfscache", 0o644, cache)?,
+            _domains: dir.file(c"domains", 0o444, domains)?,
             _mounts: dir.file(c"mounts", 0o444, mounts)?,
         })
     }

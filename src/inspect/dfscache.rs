@@ -44,6 +44,7 @@ impl Show for DfsCache {
         match input.trim_ascii() {
             b"flush" | b"0" => {
                 self.world.cache.flush();
+                self.world.domains.flush();
                 Ok(())
             }
             _ => Err(EINVAL),

@@ -18,9 +18,12 @@ use super::{
     }, //
 };
 use crate::{
-    dfs::cache::{
-        Answer,
-        Referral, //
+    dfs::{
+        cache::{
+            Answer,
+            Referral, //
+        },
+        domains::Domain, //
     },
     sys::{
         crypto,
@@ -81,6 +84,9 @@ static TAG: Atomic<u64> = Atomic::new(0);
 
 /// A cached referral of this module's accounts.
 pub(crate) type Cached = Arc<Referral<Account>>;
+
+/// A domain known to this module's accounts.
+pub(crate) type Controllers = Domain<Account>;
 
 /// Who looks for a share, and with what.
 pub(crate) struct Seeker {
@@ -218,6 +224,8 @@ struct Contender {
 pub(crate) enum Course {
     /// The targets of a referral.
     Targets(Cached),
+    /// The controllers of the domain that the path is in.
+    Domain(Arc<Controllers>),
     /// The path's own host only.
     Itself,
 }
@@ -256,9 +264,29 @@ fn reach(
     }
 }
 
-/// Reaches `path` on its own host, unless that says it is elsewhere.
+/// Reaches `path` on its own host or a controller of its domain, unless that says it is elsewhere.
 fn direct(
     seeker: &Arc<Seeker>,
+    path: &Path<'_>,
+    depth: u32,
+    attempt: &Arc<Attempt>,
+) -> core::result::Result<Arc<Tree>, Trouble> {
+    let domain = seeker.world.domains.find(path.host(), &seeker.account);
+    if let Some(domain) = domain.filter(|_| !seeker.account.options.nodfs()) {
+        let race = Race::new(seeker, path, depth, Course::Domain(domain), attempt)?;
+        match race.run(Policy::MOUNT, None, &mut || {}) {
+            // Its controllers may have other names by now.
+            Err(trouble) if trouble.is_silence() && !attempt.cancelled().is_set() => {}
+            result => return result,
+        }
+    }
+    at(seeker, path.host(), path, depth, attempt)
+}
+
+/// Reaches `path` on `host`, unless that says it is elsewhere.
+fn at(
+    seeker: &Arc<Seeker>,
+    host: &str,
     path: &Path<'_>,
     depth: u32,
     attempt: &Arc<Attempt>,
@@ -266,16 +294,24 @@ fn direct(
     if depth > MAX_DEPTH {
         return Err(circle());
     }
-    match session::stand_up(seeker, path.host(), path, attempt)? {
-        session::Place::Here(tree) => Ok(tree),
-        session::Place::Elsewhere(referral) => {
-            Race::new(seeker, path, depth, Course::Targets(referral), attempt)?.run(
-                Policy::MOUNT,
-                None,
-                &mut || {},
-            )
+    let course = match session::stand_up(seeker, host, path, attempt)? {
+        session::Place::Here(tree) => return Ok(tree),
+        session::Place::Elsewhere(referral) => Course::Targets(referral),
+        session::Place::Domain(domain) => Course::Domain(domain),
+        session::Place::Alias(host) => {
+            let mut text = KVec::new();
+            text.extend_from_slice(b"//", GFP_KERNEL)?;
+            text.extend_from_slice(&host, GFP_KERNEL)?;
+            for component in path.below(1) {
+                text.push(b'/', GFP_KERNEL)?;
+                text.extend_from_slice(component.as_bytes(), GFP_KERNEL)?;
+            }
+            let text = core::str::from_utf8(&text).unwrap_or_default();
+            let path = Path::parse(text).map_err(|_| Trouble::from(EINVAL))?;
+            return reach(seeker, &path, depth.saturating_add(1), attempt);
         }
-    }
+    };
+    Race::new(seeker, path, depth, course, attempt)?.run(Policy::MOUNT, None, &mut || {})
 }
 
 /// Too many links.
@@ -375,8 +411,10 @@ impl<'a> Race<'a> {
                 }
                 Action::Publish(attempt) => {
                     self.keep_health(machine.slots());
-                    if let Course::Targets(referral) = &self.course {
-                        referral.set_hint(attempt.target);
+                    match &self.course {
+                        Course::Targets(referral) => referral.set_hint(attempt.target),
+                        Course::Domain(domain) => domain.set_hint(attempt.target),
+                        Course::Itself => {}
                     }
                     self.attempt.release();
                     return winner.ok_or_else(|| Trouble::from(EIO));
@@ -398,6 +436,7 @@ impl<'a> Race<'a> {
     fn hint(&self) -> usize {
         match &self.course {
             Course::Targets(referral) => referral.hint(),
+            Course::Domain(domain) => domain.hint(),
             Course::Itself => 0,
         }
     }
@@ -406,6 +445,11 @@ impl<'a> Race<'a> {
         let mut slots = KVec::new();
         match &self.course {
             Course::Itself => slots.push(Slot::new(0, Health::NEW), GFP_KERNEL)?,
+            Course::Domain(domain) => {
+                for _ in domain.controllers() {
+                    slots.push(Slot::new(0, Health::NEW), GFP_KERNEL)?;
+                }
+            }
             Course::Targets(referral) => {
                 // In rank order, whatever the hint.
                 for target in referral.entry.targets(usize::MAX) {
@@ -450,6 +494,9 @@ impl<'a> Race<'a> {
 
     /// Starts a contender.
     fn start(&mut self, attempt: failover::Attempt) -> core::result::Result<(), Trouble> {
+        if let Course::Domain(domain) = &self.course {
+            return self.start_at(attempt, domain.clone());
+        }
         let mut buffer = KBox::new([0; MAX_LEN], GFP_KERNEL)?;
         let mut text = KVec::new();
         let elsewhere = self.target(attempt.target, &mut buffer)?;
@@ -465,6 +512,25 @@ impl<'a> Race<'a> {
             } else {
                 reach(seeker, &path, depth, work)
             }
+        })?;
+        Ok(self.runners.push(runner, GFP_KERNEL)?)
+    }
+
+    /// Starts one that looks on a controller of a domain.
+    fn start_at(
+        &mut self,
+        attempt: failover::Attempt,
+        domain: Arc<Controllers>,
+    ) -> core::result::Result<(), Trouble> {
+        let mut text = KVec::new();
+        copy_path(&mut text, self.path)?;
+        // A controller is no link, but a domain that points to itself must end.
+        let depth = self.depth.saturating_add(1);
+        let runner = self.runner(attempt, move |seeker, work| {
+            let text = core::str::from_utf8(&text).unwrap_or_default();
+            let path = Path::parse(text).map_err(|_| Trouble::from(EINVAL))?;
+            let host = domain.controllers().nth(attempt.target);
+            at(seeker, host.unwrap_or_default(), &path, depth, work)
         })?;
         Ok(self.runners.push(runner, GFP_KERNEL)?)
     }

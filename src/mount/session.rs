@@ -7,6 +7,7 @@ use super::{
     reconnect::{
         Attempt,
         Cached,
+        Controllers,
         Seeker, //
     },
     referral,
@@ -103,9 +104,14 @@ pub(crate) enum Place {
     Here(Arc<Tree>),
     /// Where this referral says.
     Elsewhere(Cached),
+    /// In this domain: its controllers know more.
+    Domain(Arc<Controllers>),
+    /// In the domain with this name; the path has a short one.
+    Alias(KVec<u8>),
 }
 
-/// Brings up everything that `path` needs on `host`, its own or one that knows more about it.
+/// Brings up everything that `path` needs on `host`: its own, or a controller of the domain that it
+/// names.
 pub(crate) fn stand_up(
     seeker: &Seeker,
     host: &str,
@@ -128,27 +134,32 @@ fn find(
     attempt: &Attempt,
 ) -> core::result::Result<Place, Trouble> {
     let dfs = !seeker.account.options.nodfs() && session.can(capabilities::DFS);
-    let (id, reply) = match session.connect_share(host, path.share(), attempt) {
-        Ok(connected) => connected,
-        Err(Error::Status(status)) if dfs && status.class() == Class::ShareGone => {
-            // A namespace need not be a share.
-            return match referral::fetch(seeker, session, path, attempt) {
-                Ok(referral) if !is_here(&referral, path) => Ok(Place::Elsewhere(referral)),
-                _ => Err(missing(status, path)),
-            };
+    let connected = session.connect_share(host, path.share(), attempt);
+    let namespace = match &connected {
+        Ok((id, reply)) => {
+            session.validate(*id, attempt)?;
+            reply.share_flags & (share_flags::DFS | share_flags::DFS_ROOT) != 0
+                || reply.capabilities & share_caps::DFS != 0
+                || is_of_domain(path.share())
         }
-        Err(error) => return Err(error.into()),
+        // A namespace need not be a share.
+        Err(Error::Status(status)) => status.class() == Class::ShareGone,
+        Err(_) => false,
     };
-    session.validate(id, attempt)?;
-    let flagged = reply.share_flags & (share_flags::DFS | share_flags::DFS_ROOT) != 0
-        || reply.capabilities & share_caps::DFS != 0;
-    if dfs && flagged {
+    if dfs && namespace {
+        if let Some(place) = referral::domain(seeker, session, host, path, attempt)? {
+            return Ok(place);
+        }
         match referral::fetch(seeker, session, path, attempt) {
             Ok(referral) if !is_here(&referral, path) => return Ok(Place::Elsewhere(referral)),
             Ok(_) | Err(Error::Status(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
+    let (id, _) = connected.map_err(|error| match error {
+        Error::Status(status) => missing(status, path),
+        error => error.into(),
+    })?;
     let tree = Arc::new(Tree::new(session, id, attempt.tag(), path)?, GFP_KERNEL)?;
     match ops::check_directory(&On::new(&tree, attempt.patience())) {
         Ok(()) => Ok(Place::Here(tree)),
@@ -159,6 +170,11 @@ fn find(
         Err(Error::Status(status)) => Err(missing(status, path)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether every controller of a domain has this share (MS-DFSC 3.1.4.1 step 5).
+fn is_of_domain(share: &str) -> bool {
+    share.eq_ignore_ascii_case("SYSVOL") || share.eq_ignore_ascii_case("NETLOGON")
 }
 
 impl Session {
@@ -261,11 +277,11 @@ impl Session {
     }
 
     /// The share that referrals are asked for on.
-    pub(super) fn ipc(&self, host: &str, attempt: &Attempt) -> super::Result<u32> {
+    pub(super) fn ipc(&self, attempt: &Attempt) -> super::Result<u32> {
         if let Some(tree) = *self.ipc.lock() {
             return Ok(tree);
         }
-        let (tree, _) = self.connect_share(host, "IPC$", attempt)?;
+        let (tree, _) = self.connect_share(self.server.host(), "IPC$", attempt)?;
         // Of two at the same time both stay until the session ends.
         *self.ipc.lock() = Some(tree);
         Ok(tree)

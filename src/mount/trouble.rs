@@ -47,6 +47,11 @@ impl Trouble {
         }
     }
 
+    /// Whether nobody answered.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self.fault.cause, Cause::Unreachable | Cause::Silent)
+    }
+
     /// The same for somebody else.
     pub(crate) fn again(&self) -> Self {
         let message = self.message.as_ref().and_then(|text| text.to_str().ok());

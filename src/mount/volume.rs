@@ -352,7 +352,7 @@ impl Volume {
             .and_then(|race| race.run(policy, loss, &mut || self.tick()));
         let known = match reconnect::course(&self.seeker, &path) {
             Course::Targets(known) => Some(known),
-            Course::Itself => None,
+            Course::Domain(_) | Course::Itself => None,
         };
         let mut state = self.state.lock();
         state.attempt = None;

@@ -8,9 +8,12 @@ use super::{
     volume::Volume, //
 };
 use crate::{
-    dfs::cache::{
-        Cache,
-        Owner, //
+    dfs::{
+        cache::{
+            Cache,
+            Owner, //
+        },
+        domains::Domains, //
     },
     sys::{
         crypto,
@@ -64,6 +67,8 @@ impl Owner for Account {
 #[pin_data]
 pub(crate) struct World {
     pub(crate) cache: Arc<Cache<Account>>,
+    #[pin]
+    pub(crate) domains: Domains<Account>,
     /// Names this machine to servers (MS-SMB2 3.2.1.4); the same on all connections.
     pub(crate) client_guid: [u8; 16],
     /// For what takes long and nobody waits for: names, farewells, the end of threads. Owned by the
@@ -86,6 +91,7 @@ impl World {
         let world = Arc::pin_init(
             try_pin_init!(Self {
                 cache: Cache::new(u64::from_le_bytes(seed))?,
+                domains <- Domains::new(),
                 client_guid,
                 queue: queue.handle(),
                 servers <- Servers::new(),
