@@ -143,6 +143,7 @@ struct netfs_io_subrequest;
 struct netfs_request_ops;
 struct seq_file;
 struct super_block;
+struct vfsmount;
 
 /* Constants whose macros bindgen cannot read. */
 enum rsdfs_fs {
@@ -155,6 +156,7 @@ enum rsdfs_fs {
 	RSDFS_FMODE_OPENED = 0x80000,
 	RSDFS_FMODE_CREATED = 0x100000,
 	RSDFS_SB_NOATIME = 0x400,
+	RSDFS_S_AUTOMOUNT = 0x800,
 };
 
 /* Sizes of the structs that the fs bindings look into. */
@@ -190,6 +192,15 @@ bool rsdfs_param_is_flag(const struct fs_parameter *param);
 const char *rsdfs_param_string(const struct fs_parameter *param);
 int rsdfs_get_tree(struct fs_context *fc,
 		   int (*fill)(struct super_block *, struct fs_context *));
+
+/* automounts */
+int rsdfs_fc_submount(struct fs_context *fc, const struct super_block *above,
+		      const char *source, size_t len);
+struct vfsmount *rsdfs_fc_mount(struct fs_context *fc);
+void rsdfs_automount_add(struct vfsmount *mnt);
+bool rsdfs_automount_any(void);
+void rsdfs_automount_expire(void);
+unsigned int rsdfs_automount_expiry(void);
 
 /* super block */
 struct module *rsdfs_module(void);
@@ -232,6 +243,7 @@ void rsdfs_inode_hold(struct inode *inode);
 /* dentry, directory */
 const char *rsdfs_dentry_name(const struct dentry *dentry, u32 *len);
 bool rsdfs_dentry_in_lookup(const struct dentry *dentry);
+bool rsdfs_dentry_mounted(const struct dentry *dentry);
 bool rsdfs_dir_emit(struct dir_context *ctx, const char *name, u32 len, u64 ino,
 		    unsigned int type);
 bool rsdfs_dir_emit_dots(struct file *file, struct dir_context *ctx);

@@ -15,6 +15,7 @@
 pub(crate) mod handle;
 pub(crate) mod io;
 pub(crate) mod keeper;
+pub(crate) mod links;
 pub(crate) mod list;
 pub(crate) mod ops;
 pub(crate) mod options;
@@ -57,6 +58,8 @@ pub(crate) struct MountError {
 pub(crate) struct Attr {
     /// A directory.
     pub(crate) dir: bool,
+    /// A DFS link: a directory that is elsewhere. Little else is known of it then.
+    pub(crate) link: bool,
     /// A reparse point: a link of some kind.
     pub(crate) reparse: bool,
     /// End of file, in bytes.

@@ -25,11 +25,13 @@ use sys::{
     fs::Registration,
     work::Queue, //
 };
+use vfs::automount::Expiry;
 
 /// The module; what it is made of ends in the order of the fields.
 struct Rsdfs {
     _fs: Pin<KBox<Registration<vfs::Fs>>>,
     _inspect: Inspect,
+    _expiry: Expiry,
     _running: Running,
     /// Waits for everything that was left to end by itself.
     _queue: Queue,
@@ -53,6 +55,7 @@ impl kernel::Module for Rsdfs {
         let running = Running(Refresh::start(&world).inspect_err(|_| World::end())?);
         Ok(Rsdfs {
             _inspect: Inspect::new(&world)?,
+            _expiry: Expiry::start(&queue)?,
             _fs: vfs::register()?,
             _running: running,
             _queue: queue,

@@ -10,6 +10,7 @@
 //! volume.
 
 pub(crate) mod attr;
+pub(crate) mod automount;
 pub(crate) mod context;
 pub(crate) mod dir;
 pub(crate) mod file;

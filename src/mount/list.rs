@@ -3,6 +3,7 @@
 //! Directory listings: a snapshot, so that a failover in the middle neither repeats nor omits.
 
 use super::{
+    links,
     ops::{
         self,
         attr,
@@ -90,6 +91,10 @@ impl Listing {
                 alloc: entry.allocation,
                 id: entry.file_id,
                 ..attr(&entry.times, entry.size, entry.attributes)
+            };
+            let attr = match links::is_link(&entry) {
+                true => links::attr(attr),
+                false => attr,
             };
             self.entries.push((self.names.len(), attr), GFP_KERNEL)?;
         }

@@ -9,6 +9,7 @@ use super::{
         text,
         Handle, //
     },
+    links,
     session::success,
     tree::On,
     volume::Volume,
@@ -83,7 +84,7 @@ const NUMBERED: &[Ask<'_>] = &[Ask::FileId];
 impl Volume {
     /// What the server knows about `path`.
     pub(crate) fn stat(&self, path: &str) -> Result<Attr> {
-        self.run(|tree| stat(tree, path))
+        links::covered(path, self.run(|tree| stat(tree, path)))
     }
 
     /// Opens a file.
@@ -386,7 +387,7 @@ pub(super) fn close(tree: &On<'_>, file: FileId) {
 }
 
 /// What `tree` knows about `path`.
-fn stat(tree: &On<'_>, path: &str) -> Result<Attr> {
+pub(super) fn stat(tree: &On<'_>, path: &str) -> Result<Attr> {
     let name = tree.name(path)?;
     let command = Create {
         contexts: NUMBERED,
@@ -528,6 +529,7 @@ fn attr_of_all(all: &info::All) -> Attr {
 pub(super) fn attr(times: &info::Times, size: u64, bits: u32) -> Attr {
     Attr {
         dir: bits & attributes::DIRECTORY != 0,
+        link: false,
         reparse: bits & attributes::REPARSE_POINT != 0,
         size,
         alloc: size,

@@ -34,6 +34,7 @@ use super::{
 };
 use crate::{
     sys::{
+        fs::file::task_killed,
         net::Net,
         thread::{
             NoFs,
@@ -161,20 +162,36 @@ pub(crate) struct View {
 impl Volume {
     /// Mounts what `options` name.
     pub(crate) fn mount(options: Options) -> core::result::Result<Arc<Self>, MountError> {
-        Ok(Self::bring_up(options)?)
+        let set_up = || -> core::result::Result<_, Trouble> {
+            let mut path = KVec::new();
+            path.extend_from_slice(options.source().as_bytes(), GFP_KERNEL)?;
+            let account = Account {
+                options: Arc::new(options, GFP_KERNEL)?,
+                net: Net::current(),
+            };
+            Ok((Arc::new(account, GFP_KERNEL)?, path))
+        };
+        let (account, path) = set_up()?;
+        Self::mount_at(account, path)
     }
 
-    fn bring_up(options: Options) -> core::result::Result<Arc<Self>, Trouble> {
+    /// Mounts `path`, in device form, on behalf of `account`. Fails with `EINTR` when the task is
+    /// killed.
+    pub(super) fn mount_at(
+        account: Arc<Account>,
+        path: KVec<u8>,
+    ) -> core::result::Result<Arc<Self>, MountError> {
+        Self::bring_up(account, path).map_err(|trouble| match task_killed() {
+            true => Trouble::from(EINTR).into(),
+            false => trouble.into(),
+        })
+    }
+
+    fn bring_up(account: Arc<Account>, path: KVec<u8>) -> core::result::Result<Arc<Self>, Trouble> {
         let world = World::get().ok_or(ENODEV)?;
-        let mut path = KVec::new();
-        path.extend_from_slice(options.source().as_bytes(), GFP_KERNEL)?;
-        let account = Account {
-            options: Arc::new(options, GFP_KERNEL)?,
-            net: Net::current(),
-        };
         let seeker = Seeker {
             world: world.clone(),
-            account: Arc::new(account, GFP_KERNEL)?,
+            account,
         };
         let volume = Arc::pin_init(
             try_pin_init!(Self {
@@ -349,7 +366,7 @@ impl Volume {
         };
         let loss = how.map(|how| Loss { how, target: &last });
         let found = Race::new(&self.seeker, &path, 0, course, &attempt)
-            .and_then(|race| race.run(policy, loss, &mut || self.tick()));
+            .and_then(|race| race.run(policy, loss, &mut || self.tick(&attempt)));
         let known = match reconnect::course(&self.seeker, &path) {
             Course::Targets(known) => Some(known),
             Course::Domain(_) | Course::Itself => None,
@@ -461,8 +478,11 @@ impl Volume {
         }
     }
 
-    /// Sees to time limits while there is no tree.
-    fn tick(&self) {
+    /// Sees to time limits while there is no tree, and to the end of the task that looks for one.
+    fn tick(&self, attempt: &Attempt) {
+        if task_killed() {
+            attempt.cancel();
+        }
         let state = self.state.lock();
         let late = match (state.closing, state.phase) {
             (Some(closing), Phase::Down(since, _)) => {

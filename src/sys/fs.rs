@@ -19,6 +19,7 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
+pub(crate) mod automount;
 pub(crate) mod context;
 pub(crate) mod dentry;
 pub(crate) mod dir;
@@ -63,6 +64,7 @@ pub(crate) trait Type: Sized + Send + Sync + 'static {
 /// A whole file system: implemented for every type that has all the operations.
 pub(crate) trait FileSystem:
     Type
+    + automount::Operations
     + context::Operations
     + dentry::Operations
     + dir::Operations
@@ -75,6 +77,7 @@ pub(crate) trait FileSystem:
 
 impl<T> FileSystem for T where
     T: Type
+        + automount::Operations
         + context::Operations
         + dentry::Operations
         + dir::Operations

@@ -12,6 +12,8 @@
 #include <linux/iov_iter.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/mount.h>
 #include <linux/namei.h>
 #include <linux/net.h>
 #include <linux/nsproxy.h>
@@ -509,6 +511,7 @@ static_assert(RSDFS_LOOKUP_RENAME_TARGET == LOOKUP_RENAME_TARGET);
 static_assert(RSDFS_FMODE_OPENED == (__force int)FMODE_OPENED);
 static_assert(RSDFS_FMODE_CREATED == (__force int)FMODE_CREATED);
 static_assert(RSDFS_SB_NOATIME == SB_NOATIME);
+static_assert(RSDFS_S_AUTOMOUNT == S_AUTOMOUNT);
 
 /* fs context */
 
@@ -536,6 +539,56 @@ int rsdfs_get_tree(struct fs_context *fc,
 		   int (*fill)(struct super_block *, struct fs_context *))
 {
 	return get_tree_nodev(fc, fill);
+}
+
+/* automounts */
+
+static unsigned int automount_expiry = 300;
+module_param(automount_expiry, uint, 0644);
+MODULE_PARM_DESC(automount_expiry,
+		 "Seconds after which an unused submount goes; 0 for never");
+
+static LIST_HEAD(rsdfs_automounts);
+
+/* A submount has the device's name, and the flags of the superblock above. */
+int rsdfs_fc_submount(struct fs_context *fc, const struct super_block *above,
+		      const char *source, size_t len)
+{
+	const unsigned int mask = SB_RDONLY | SB_SYNCHRONOUS | SB_DIRSYNC;
+
+	fc->source = kmemdup_nul(source, len, GFP_KERNEL);
+	if (!fc->source)
+		return -ENOMEM;
+	fc->sb_flags_mask |= mask;
+	fc->sb_flags = (fc->sb_flags & ~mask) | (above->s_flags & mask);
+	return 0;
+}
+
+struct vfsmount *rsdfs_fc_mount(struct fs_context *fc)
+{
+	return fc_mount(fc);
+}
+
+void rsdfs_automount_add(struct vfsmount *mnt)
+{
+	mnt_set_expiry(mnt, &rsdfs_automounts);
+}
+
+/* Racy, as in NFS: one that is added just now is seen the next time. */
+bool rsdfs_automount_any(void)
+{
+	return !list_empty(&rsdfs_automounts);
+}
+
+/* Ends those not used since the last call. */
+void rsdfs_automount_expire(void)
+{
+	mark_mounts_for_expiry(&rsdfs_automounts);
+}
+
+unsigned int rsdfs_automount_expiry(void)
+{
+	return READ_ONCE(automount_expiry);
 }
 
 /* super block */
@@ -746,6 +799,11 @@ const char *rsdfs_dentry_name(const struct dentry *dentry, u32 *len)
 bool rsdfs_dentry_in_lookup(const struct dentry *dentry)
 {
 	return d_in_lookup(dentry);
+}
+
+bool rsdfs_dentry_mounted(const struct dentry *dentry)
+{
+	return d_mountpoint(dentry);
 }
 
 bool rsdfs_dir_emit(struct dir_context *ctx, const char *name, u32 len, u64 ino,

@@ -6,6 +6,7 @@
 //! better: its size and times are ahead of the server's until everything is written back.
 
 use super::{
+    automount,
     inode::{
         touched,
         Asked, //
@@ -23,7 +24,10 @@ use crate::{
         Volume, //
     },
     sys::{
-        errno::ESTALE,
+        errno::{
+            EREMOTE,
+            ESTALE, //
+        },
         fs::inode::{
             self,
             Change,
@@ -156,6 +160,9 @@ pub(super) fn apply(inode: &Inode, attr: &Attr, before: &Before) -> Result {
     let node = inode.data();
     let volume = volume(inode);
     let options = volume.options();
+    if attr.link || inode.kind() == Kind::Link {
+        return automount::apply(inode, attr, before);
+    }
     if attr.dir != (inode.kind() == Kind::Dir) {
         return Err(ESTALE);
     }
@@ -210,7 +217,9 @@ pub(super) fn revalidate(
 
 /// `getattr`.
 pub(super) fn getattr(dentry: &Dentry, inode: &Inode, fresh: Freshness) -> Result<Stat> {
-    let ask = fresh != Freshness::DontAsk && !inode.is_unlinked();
+    // All there is to know of a link is that it is one.
+    let link = inode.kind() == Kind::Link;
+    let ask = fresh != Freshness::DontAsk && !inode.is_unlinked() && !link;
     if ask {
         let force = fresh == Freshness::Force;
         revalidate(inode, force, |volume| {
@@ -222,7 +231,7 @@ pub(super) fn getattr(dentry: &Dentry, inode: &Inode, fresh: Freshness) -> Resul
         btime: (state.attr.btime != 0).then(|| time_of(state.attr.btime)),
         block_size: match inode.kind() {
             Kind::File => Some(1 << 20),
-            Kind::Dir => None,
+            Kind::Dir | Kind::Link => None,
         },
     })
 }
@@ -230,6 +239,9 @@ pub(super) fn getattr(dentry: &Dentry, inode: &Inode, fresh: Freshness) -> Resul
 /// `setattr`. The VFS holds the inode's `i_rwsem`.
 pub(super) fn setattr(dentry: &Dentry, inode: &Inode, mut change: Change<'_, Fs>) -> Result {
     change.prepare(dentry)?;
+    if inode.kind() == Kind::Link {
+        return Err(EREMOTE);
+    }
     let node = inode.data();
     check_owner(inode, &change)?;
     let size = change.size();

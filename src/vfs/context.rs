@@ -3,6 +3,7 @@
 //! The setting up of a mount: options in, a volume out.
 
 use super::{
+    automount,
     super_block::Mounted,
     Fs, //
 };
@@ -17,11 +18,14 @@ use crate::{
     },
     sys::{
         cred,
-        fs::context::{
-            Context,
-            Operations,
-            Parsed,
-            Purpose, //
+        fs::{
+            context::{
+                Context,
+                Operations,
+                Parsed,
+                Purpose, //
+            },
+            dentry::Path, //
         }, //
     }, //
 };
@@ -35,12 +39,48 @@ use kernel::{
 /// What a mount is being set up from.
 pub(crate) struct Setup {
     options: Options,
+    /// For a mount on a link: what it is a link of, and its path there.
+    above: Option<(Arc<Volume>, Path)>,
+}
+
+impl Setup {
+    /// Makes it the setup of a mount on the link at `path` in `volume`.
+    pub(super) fn on_link(&mut self, volume: &Arc<Volume>, path: Path) {
+        self.above = Some((volume.clone(), path));
+    }
+
+    /// Brings up what it is about.
+    fn mount(&mut self, fc: &Context<Fs>) -> Result<Arc<Volume>> {
+        match (fc.purpose(), self.above.take()) {
+            (Purpose::Mount, None) => {
+                self.options.check().map_err(|error| refuse(fc, error))?;
+                let options = mem::replace(&mut self.options, fresh());
+                Volume::mount(options).map_err(|error| {
+                    say(fc, error.message.as_ref());
+                    error.errno
+                })
+            }
+            (Purpose::Submount, Some((above, path))) => {
+                above.submount(path.as_str()).map_err(|error| {
+                    automount::complain(&above, path.as_str(), &error);
+                    error.errno
+                })
+            }
+            _ => Err(EINVAL),
+        }
+    }
 }
 
 impl Operations for Fs {
     fn init_fs_context(_fc: &Context<Self>) -> Result<KBox<Setup>> {
         let options = fresh();
-        Ok(KBox::new(Setup { options }, GFP_KERNEL)?)
+        Ok(KBox::new(
+            Setup {
+                options,
+                above: None,
+            },
+            GFP_KERNEL,
+        )?)
     }
 
     fn parse_param(
@@ -57,16 +97,7 @@ impl Operations for Fs {
     }
 
     fn get_tree(setup: &mut Setup, fc: &Context<Self>) -> Result<Arc<Mounted>> {
-        if fc.purpose() != Purpose::Mount {
-            return Err(EINVAL);
-        }
-        setup.options.check().map_err(|error| refuse(fc, error))?;
-        let options = mem::replace(&mut setup.options, fresh());
-        let volume = Volume::mount(options).map_err(|error| {
-            say(fc, error.message.as_ref());
-            error.errno
-        })?;
-        Mounted::new(volume)
+        Mounted::new(setup.mount(fc)?)
     }
 
     fn reconfigure(_setup: &mut Setup, _fc: &Context<Self>) -> Result {

@@ -7,8 +7,10 @@
 
 use super::{
     attr,
+    automount,
     inode::{
         hash,
+        kind_of,
         Asked, //
     },
     super_block::Mounted,
@@ -146,9 +148,12 @@ impl Operations for Fs {
         }
         let mut at = out.pos().saturating_sub(FIRST);
         while let Some((name, found)) = names.listing.get(at as usize) {
-            let kind = if found.dir { Kind::Dir } else { Kind::File };
-            // A number that is not known is never 0, which means "no entry".
-            if !out.emit(name, found.id.max(1), kind) {
+            let (kind, number) = match kind_of(found) {
+                Kind::Link => (Kind::Link, automount::number(dentry.path()?.as_str(), name)),
+                // A number that is not known is never 0, which means "no entry".
+                kind => (kind, found.id.max(1)),
+            };
+            if !out.emit(name, number, kind) {
                 break;
             }
             at = at.saturating_add(1);

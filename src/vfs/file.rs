@@ -22,7 +22,10 @@ use crate::{
         Volume, //
     },
     sys::{
-        errno::ESTALE,
+        errno::{
+            EREMOTE,
+            ESTALE, //
+        },
         fs::file::{
             self,
             File,
@@ -110,7 +113,14 @@ fn open(dentry: &Dentry, inode: &Inode, flags: Flags) -> Result<Arc<Opened>> {
         readonly_attr: false,
     };
     let before = Before::new(inode);
-    let (handle, found) = volume.open(dentry.path()?.as_str(), how)?;
+    let (handle, found) =
+        volume
+            .open(dentry.path()?.as_str(), how)
+            .map_err(|error| match Error::from(error) {
+                // A link has come into the way: the VFS is to walk again.
+                EREMOTE => ESTALE,
+                error => error,
+            })?;
     let open = Opened::new(&volume, handle, read, write)?;
     attr::apply(inode, &found, &before)?;
     node.enter(&open)?;

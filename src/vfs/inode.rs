@@ -7,6 +7,7 @@ use super::{
         self,
         Before, //
     },
+    automount,
     dir::Snapshot,
     file::Opened,
     Dentry,
@@ -26,6 +27,7 @@ use crate::{
     sys::{
         errno::{
             ENAMETOOLONG,
+            EREMOTE,
             ESTALE, //
         },
         fs::{
@@ -257,8 +259,13 @@ impl Node {
 
 /// A number that goes with a text.
 pub(super) fn hash(path: &str) -> u64 {
+    hash_bytes(path.bytes())
+}
+
+/// As [`hash`], of a text in parts.
+pub(super) fn hash_bytes(bytes: impl Iterator<Item = u8>) -> u64 {
     let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-    path.bytes().fold(0xcbf2_9ce4_8422_2325, mix) | 1 << 63
+    bytes.fold(0xcbf2_9ce4_8422_2325, mix) | 1 << 63
 }
 
 /// The inode of a file that the server has told about when it was asked.
@@ -279,7 +286,7 @@ pub(super) fn obtain(
     let key = Key {
         id,
         generation,
-        kind: if found.dir { Kind::Dir } else { Kind::File },
+        kind: kind_of(found),
     };
     let ino = if found.id != 0 { found.id } else { hash(path) };
     match sb.iget(ino, key)? {
@@ -290,6 +297,13 @@ pub(super) fn obtain(
             Ok(inode)
         }
         Found::New(new) => {
+            let found = &match key.kind {
+                Kind::Link => {
+                    mounted.met_link();
+                    automount::dated(found)
+                }
+                _ => *found,
+            };
             let node = new.inode().data();
             let mut state = node.state.lock();
             state.attr = *found;
@@ -301,6 +315,15 @@ pub(super) fn obtain(
             let shown = attr::shown(options, found, true);
             Ok(new.init(key.kind, size, &shown, unbuffered))
         }
+    }
+}
+
+/// What a server's attributes are about.
+pub(super) fn kind_of(found: &Attr) -> Kind {
+    match found {
+        Attr { link: true, .. } => Kind::Link,
+        Attr { dir: true, .. } => Kind::Dir,
+        _ => Kind::File,
     }
 }
 
@@ -336,7 +359,7 @@ fn look_up(dir: &Inode, dentry: &Dentry) -> Result<Option<ARef<Inode>>> {
         }
     }
     let asked = Asked::now(volume);
-    let inode = match volume.stat(path.as_str()).map_err(Error::from) {
+    let inode = match automount::look(&mounted, path.as_str()) {
         Ok(found) => Some(obtain(sb, path.as_str(), &found, asked)?),
         Err(ENOENT) => None,
         Err(error) => return Err(error),
@@ -378,7 +401,9 @@ fn make(
         create: Create::New,
         readonly_attr: attr::wants_readonly(mode),
     };
-    let (handle, found) = volume.open(path.as_str(), how)?;
+    let (handle, found) = volume
+        .open(path.as_str(), how)
+        .map_err(|error| automount::in_the_way(volume, path.as_str(), error.into()))?;
     let open = Opened::new(volume, handle, read, write)?;
     let inode = obtain(sb, path.as_str(), &found, asked)?;
     stamp(dentry, asked);
@@ -404,8 +429,10 @@ fn open_existing(dir: &Inode, dentry: &Dentry, flags: Flags) -> Result<inode::Op
     };
     let (handle, found) = match volume.open(path.as_str(), how).map_err(Error::from) {
         Ok(opened) => opened,
-        // A directory, or what may be one, or what may not be opened like this but looked at.
-        Err(EISDIR | EACCES | EPERM) => return Ok(inode::Opened::Looked(look_up(dir, dentry)?)),
+        // A directory, a link, or what may be one, or what may not be opened but looked at.
+        Err(EISDIR | EACCES | EPERM | EREMOTE) => {
+            return Ok(inode::Opened::Looked(look_up(dir, dentry)?))
+        }
         Err(ENOENT) => {
             stamp(dentry, asked);
             return Ok(inode::Opened::Looked(None));
@@ -534,7 +561,9 @@ impl Operations for Fs {
         let volume = mounted.volume();
         let asked = Asked::now(volume);
         let path = path_of(dentry)?;
-        let found = volume.mkdir(path.as_str())?;
+        let found = volume
+            .mkdir(path.as_str())
+            .map_err(|error| automount::in_the_way(volume, path.as_str(), error.into()))?;
         let inode = obtain(sb, path.as_str(), &found, asked)?;
         stamp(dentry, asked);
         touched(dir);
@@ -553,6 +582,7 @@ impl Operations for Fs {
 
     fn rmdir(dir: &Inode, dentry: &Dentry) -> Result {
         let inode = dentry.inode().ok_or(ENOENT)?;
+        automount::leave_alone(&inode)?;
         attr::volume(dir).rmdir(dentry.path()?.as_str())?;
         inode.drop_link(true);
         touched(dir);
@@ -572,6 +602,12 @@ impl Operations for Fs {
         let volume = attr::volume(from_dir);
         let (old, new) = (from.path()?, to.path()?);
         let target = to.inode();
+        for inode in [from.inode().as_deref(), target.as_deref()]
+            .into_iter()
+            .flatten()
+        {
+            automount::leave_alone(inode)?;
+        }
         // A server replaces files only.
         if target.as_ref().is_some_and(|t| t.kind() == Kind::Dir) {
             volume.rmdir(new.as_str())?;
@@ -622,12 +658,21 @@ impl dentry::Operations for Fs {
             at: known.time,
             generation: known.version,
         };
+        if inode
+            .as_deref()
+            .is_some_and(|inode| automount::is_covered(inode, dentry))
+        {
+            return Ok(true);
+        }
         if !lookup.force() && known.is_recent(volume) {
             return Ok(true);
         }
         let Some(inode) = inode else {
             return Ok(false);
         };
+        if automount::stands(&inode, dentry, lookup)? {
+            return Ok(true);
+        }
         let mut before = Before::new(&inode);
         let path = dentry.path()?;
         let kept = dir.data().snapshot().filter(|_| !lookup.force());
@@ -639,8 +684,10 @@ impl dentry::Operations for Fs {
                 before.asked = asked;
                 *found
             }
-            None => match volume.stat(path.as_str()).map_err(Error::from) {
-                Ok(found) => found,
+            None => match automount::glance(volume, &inode, path.as_str()) {
+                Ok(Some(found)) => found,
+                // What is on the way to somewhere else is not held up by a server that is lost.
+                Ok(None) => return Ok(true),
                 Err(ENOENT | ESTALE) => return Ok(false),
                 Err(error) => return Err(error),
             },

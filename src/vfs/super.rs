@@ -31,6 +31,7 @@ use kernel::{
         aref::ARef,
         atomic::{
             Atomic,
+            AtomicFlag,
             Relaxed, //
         },
         Arc,
@@ -56,6 +57,8 @@ pub(crate) struct Mounted {
     space: Mutex<Option<(u64, Statfs)>>,
     /// When something was last done to a file or directory here, in milliseconds since boot.
     changed: Atomic<u64>,
+    /// There are links in it.
+    links: AtomicFlag,
 }
 
 impl Mounted {
@@ -67,6 +70,7 @@ impl Mounted {
                 volume,
                 space <- new_mutex!(None),
                 changed: Atomic::new(0),
+                links: AtomicFlag::new(false),
             }),
             GFP_KERNEL,
         )
@@ -80,6 +84,16 @@ impl Mounted {
     /// Whether something was done to a file or directory since `at`.
     pub(super) fn changed_since(&self, at: u64) -> bool {
         self.changed.load(Relaxed) >= at
+    }
+
+    /// A link was met.
+    pub(super) fn met_link(&self) {
+        self.links.store(true, Relaxed);
+    }
+
+    /// Whether a link was met.
+    pub(super) fn has_links(&self) -> bool {
+        self.links.load(Relaxed)
     }
 
     /// The volume.

@@ -140,7 +140,7 @@ pub(super) unsafe extern "C" fn init_fs_context<T: FileSystem>(
 /// # Safety
 ///
 /// `fc` must be a context that `init_fs_context` succeeded for, used by nobody else during `'a`.
-unsafe fn private<'a, T: Type>(fc: *mut bindings::fs_context) -> &'a mut T::Context {
+pub(super) unsafe fn private<'a, T: Type>(fc: *mut bindings::fs_context) -> &'a mut T::Context {
     // SAFETY: `fs_private` was set from a `KBox<T::Context>`, and the caller has it alone.
     unsafe { <KBox<T::Context> as ForeignOwnable>::borrow_mut((*fc).fs_private) }
 }

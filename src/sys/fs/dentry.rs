@@ -5,6 +5,7 @@
 //! C header: [`include/linux/dcache.h`](srctree/include/linux/dcache.h)
 
 use super::{
+    automount,
     inode::Inode,
     super_block::SuperBlock,
     FileSystem,
@@ -88,6 +89,12 @@ impl<T: Type> Dentry<T> {
         (!inode.is_null()).then(|| unsafe { ARef::from(Inode::from_raw(inode)) })
     }
 
+    /// Whether something is mounted here, in any namespace.
+    pub(crate) fn is_mountpoint(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::rsdfs_dentry_mounted(self.as_ptr()) }
+    }
+
     /// The path, in UTF-8: `dentry_path_raw()`. Not changed by a rename that is under way.
     pub(crate) fn path(&self) -> Result<Path> {
         const SIZE: usize = bindings::PATH_MAX as usize;
@@ -160,6 +167,7 @@ struct Table<T>(PhantomData<T>);
 impl<T: FileSystem> Table<T> {
     const OPS: bindings::dentry_operations = bindings::dentry_operations {
         d_revalidate: Some(d_revalidate::<T>),
+        d_automount: Some(automount::d_automount::<T>),
         ..pin_init::zeroed()
     };
 }

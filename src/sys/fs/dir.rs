@@ -58,7 +58,7 @@ impl Emitter<'_> {
     pub(crate) fn emit(&mut self, name: &str, ino: u64, kind: Kind) -> bool {
         let kind = match kind {
             Kind::File => bindings::DT_REG,
-            Kind::Dir => bindings::DT_DIR,
+            Kind::Dir | Kind::Link => bindings::DT_DIR,
         };
         // SAFETY: By the type invariant; the name is valid for the length given.
         unsafe {

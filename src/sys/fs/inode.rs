@@ -12,6 +12,7 @@ mod life;
 mod ops;
 
 use super::{
+    automount,
     dir,
     file,
     netfs,
@@ -56,6 +57,10 @@ pub(super) use life::{
     evict_inode,
     free_inode, //
 };
+pub(super) use ops::{
+    getattr,
+    setattr, //
+};
 pub(crate) use ops::{
     Opened,
     Operations,
@@ -96,6 +101,8 @@ pub(crate) enum Kind {
     File,
     /// A directory.
     Dir,
+    /// A directory that is elsewhere: what it leads to is mounted when it is walked over.
+    Link,
 }
 
 /// The outcome of [`SuperBlock::iget`].
@@ -138,6 +145,11 @@ impl<T: FileSystem> New<T> {
                     (*raw).i_op = ops::dir_table::<T>();
                     (*raw).__bindgen_anon_3.i_fop = dir::table::<T>();
                 }
+                Kind::Link => {
+                    (*raw).i_op = automount::inode_table::<T>();
+                    (*raw).__bindgen_anon_3.i_fop = automount::file_table();
+                    (*raw).i_flags |= bindings::rsdfs_fs_RSDFS_S_AUTOMOUNT;
+                }
                 Kind::File => {
                     (*raw).i_op = ops::file_table::<T>();
                     (*raw).__bindgen_anon_3.i_fop = file::table::<T>();
@@ -172,7 +184,7 @@ impl Kind {
     fn bits(self) -> u16 {
         match self {
             Self::File => bindings::S_IFREG as u16,
-            Self::Dir => bindings::S_IFDIR as u16,
+            Self::Dir | Self::Link => bindings::S_IFDIR as u16,
         }
     }
 }
@@ -236,8 +248,10 @@ impl<T: Type> Inode<T> {
 
     /// The kind of file.
     pub(crate) fn kind(&self) -> Kind {
-        // SAFETY: By the type invariant; the type never changes.
-        match u32::from(unsafe { (*self.as_ptr()).i_mode }) & bindings::S_IFMT {
+        // SAFETY: By the type invariant; neither the type nor this flag ever changes.
+        let (mode, flags) = unsafe { ((*self.as_ptr()).i_mode, (*self.as_ptr()).i_flags) };
+        match u32::from(mode) & bindings::S_IFMT {
+            bindings::S_IFDIR if flags & bindings::rsdfs_fs_RSDFS_S_AUTOMOUNT != 0 => Kind::Link,
             bindings::S_IFDIR => Kind::Dir,
             _ => Kind::File,
         }

@@ -322,7 +322,7 @@ unsafe extern "C" fn rename<T: FileSystem>(
     })
 }
 
-unsafe extern "C" fn setattr<T: FileSystem>(
+pub(in crate::sys::fs) unsafe extern "C" fn setattr<T: FileSystem>(
     _idmap: *mut bindings::mnt_idmap,
     dentry: *mut bindings::dentry,
     attr: *mut bindings::iattr,
@@ -337,7 +337,7 @@ unsafe extern "C" fn setattr<T: FileSystem>(
     })
 }
 
-unsafe extern "C" fn getattr<T: FileSystem>(
+pub(in crate::sys::fs) unsafe extern "C" fn getattr<T: FileSystem>(
     idmap: *mut bindings::mnt_idmap,
     path: *const bindings::path,
     out: *mut bindings::kstat,
