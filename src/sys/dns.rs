@@ -34,6 +34,11 @@ const MOST: usize = 16;
 /// The shortest name that `dns_query()` takes, in bytes.
 const SHORTEST: usize = 3;
 
+/// What is asked for. The helper gives addresses of both families for it, as it does without a type,
+/// but the kernel keeps the answer under another name: `cifs.ko` and others ask without a type for
+/// one address, and cannot read the list of them that is asked for here.
+const TYPE: &CStr = c"a";
+
 /// A lookup that was begun, shared with the work that does it.
 #[pin_data]
 struct Lookup {
@@ -93,12 +98,12 @@ pub(crate) fn literal(name: &str) -> Option<IpAddr> {
 /// Asks user space: `dns_query()`.
 fn query(net: &Net, host: &[u8], fresh: bool) -> Result<KVec<IpAddr>> {
     let mut text = null_mut();
-    // SAFETY: The namespace and the name are valid, the options NUL-terminated; `text` may be
+    // SAFETY: The namespace and the name are valid, type and options NUL-terminated; `text` may be
     // written and is a string of our own if the call succeeds. It tolerates all other nulls.
     let len = unsafe {
         bindings::dns_query(
             net.as_ptr(),
-            core::ptr::null(),
+            TYPE.as_char_ptr(),
             host.as_ptr().cast(),
             host.len(),
             c"list".as_char_ptr(),
