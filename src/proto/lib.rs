@@ -33,5 +33,6 @@ pub mod handshake;
 pub mod link;
 pub mod smb2;
 pub mod status;
+pub mod stream;
 pub mod time;
 pub mod utf16;

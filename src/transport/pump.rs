@@ -46,15 +46,17 @@ use rsdfs_proto::{
         HEADER_LEN, //
     },
     status::NtStatus,
+    stream::{
+        Carry,
+        Cut,
+        CARRY_LEN,
+        HEAD_LEN, //
+    },
     time::{
         Instant,
         Span, //
     }, //
 };
-
-/// A READ response up to its payload, if that starts where all known servers put it: header, and
-/// the fixed 16 bytes.
-const READ_HEAD: usize = HEADER_LEN + 16;
 
 /// The receiver looks after the server at least this often, in milliseconds: a request may be sent
 /// while it sleeps.
@@ -63,64 +65,113 @@ const TICK: u64 = 250;
 /// Receives until the connection is dead.
 pub(super) fn run(wire: &Arc<Wire>) {
     let _scope = NoFs::enter();
-    let reason = loop {
-        match next(wire) {
-            Ok(()) => {}
-            Err(reason) => break reason,
+    let reason = match KVec::from_elem(0, CARRY_LEN, GFP_KERNEL) {
+        Ok(mut buffer) => {
+            let mut carry = Carry::new(&mut buffer);
+            loop {
+                match next(wire, &mut carry) {
+                    Ok(()) => {}
+                    Err(reason) => break reason,
+                }
+            }
         }
+        Err(_) => Reason::Closed,
     };
     wire.kill(reason);
 }
 
 /// Receives one frame and delivers what is in it.
-fn next(wire: &Wire) -> core::result::Result<(), Reason> {
-    let mut prefix = [0; 4];
-    receive(wire, &mut prefix)?;
+fn next(wire: &Wire, carry: &mut Carry<'_>) -> core::result::Result<(), Reason> {
     // Until the frame is whole the server owes us something, though its request may be off the table.
-    wire.state.lock().seen.partial = Some(Instant(now_ms()));
-    let done = rest(wire, prefix);
-    wire.state.lock().seen.partial = None;
-    done
+    let mut partial = false;
+    loop {
+        let limit = wire.state.lock().limits.frame;
+        let (short, length) = match carry.cut(limit).map_err(|_| Reason::BadFrame)? {
+            Cut::Short => (true, 0),
+            Cut::Whole(frame) => {
+                whole(wire, frame)?;
+                (false, frame.len())
+            }
+            Cut::Begun { length, here } => {
+                owes(wire, &mut partial);
+                rest(wire, here, length)?;
+                (false, length)
+            }
+        };
+        if !short {
+            carry.used(length);
+            break;
+        }
+        if !carry.is_empty() {
+            owes(wire, &mut partial);
+        }
+        let count = receive(wire, carry.room())?;
+        carry.filled(count);
+    }
+    if partial {
+        wire.state.lock().seen.partial = None;
+    }
+    Ok(())
 }
 
-/// Receives what follows a transport header.
-fn rest(wire: &Wire, prefix: [u8; 4]) -> core::result::Result<(), Reason> {
-    let length = frame::length(prefix).map_err(|_| Reason::BadFrame)?;
-    let limit = wire.state.lock().limits.frame;
-    if !(HEADER_LEN..=limit).contains(&length) {
-        return Err(Reason::BadFrame);
+/// Notes, once, that a frame has begun and is not whole yet.
+fn owes(wire: &Wire, noted: &mut bool) {
+    if !core::mem::replace(noted, true) {
+        wire.state.lock().seen.partial = Some(Instant(now_ms()));
     }
-    let mut head = [0; READ_HEAD];
-    let head = &mut head[..length.min(READ_HEAD)];
-    receive(wire, head)?;
-    if let Some((sink, payload)) = direct(wire, head, length)? {
-        return place(wire, sink, head, payload);
+}
+
+/// Delivers a frame that is here as a whole.
+fn whole(wire: &Wire, frame: &[u8]) -> core::result::Result<(), Reason> {
+    if let Some((sink, payload)) = direct(wire, frame, frame.len())? {
+        return place(wire, sink, frame, payload);
+    }
+    for message in frame::messages(frame) {
+        let message = message.map_err(|_| Reason::BadFrame)?;
+        finish(wire, message.bytes, to_vec)?;
+    }
+    Ok(())
+}
+
+/// Receives and delivers what is left of a frame of `length` bytes of which only `here` is.
+fn rest(wire: &Wire, here: &[u8], length: usize) -> core::result::Result<(), Reason> {
+    if let Some((sink, payload)) = direct(wire, here, length)? {
+        return place(wire, sink, here, payload);
     }
     let mut bytes = KVVec::with_capacity(length, GFP_KERNEL).map_err(|_| Reason::Closed)?;
     bytes
-        .extend_from_slice(head, GFP_KERNEL)
+        .extend_from_slice(here, GFP_KERNEL)
         .map_err(|_| Reason::Closed)?;
     bytes
         .resize(length, 0, GFP_KERNEL)
         .map_err(|_| Reason::Closed)?;
-    receive(wire, bytes.get_mut(head.len()..).unwrap_or_default())?;
+    let mut missing = bytes.get_mut(here.len()..).unwrap_or_default();
+    while !missing.is_empty() {
+        let count = receive(wire, missing)?;
+        missing = missing.get_mut(count..).unwrap_or_default();
+    }
     deliver(wire, bytes)
 }
 
-/// Fills `buffer`, watching the server between the bytes.
-fn receive(wire: &Wire, mut buffer: &mut [u8]) -> core::result::Result<(), Reason> {
-    while !buffer.is_empty() {
+fn to_vec(bytes: &[u8]) -> Result<KVVec<u8>> {
+    let mut copy = KVVec::with_capacity(bytes.len(), GFP_KERNEL)?;
+    copy.extend_from_slice(bytes, GFP_KERNEL)?;
+    Ok(copy)
+}
+
+/// Receives at least a byte into `buffer`, watching the server meanwhile; says how many came.
+fn receive(wire: &Wire, buffer: &mut [u8]) -> core::result::Result<usize, Reason> {
+    loop {
         match wire.socket.recv_some(buffer, Some(look_after(wire)?)) {
             Ok(Received::Data(n)) => {
                 heard(wire);
-                buffer = buffer.get_mut(n..).unwrap_or_default();
+                return Ok(n);
             }
             Ok(Received::TimedOut) => {}
             Ok(Received::Closed) => return Err(Reason::Reset),
             Err(_) => return Err(wire.blame()),
         }
     }
-    Ok(())
 }
 
 /// Notes that the server lives.
@@ -170,10 +221,10 @@ fn look_after(wire: &Wire) -> core::result::Result<u64, Reason> {
 /// A sink and the length of the payload it gets.
 type Direct = (KBox<dyn Sink>, usize);
 
-/// Whether `head` starts a lone unsigned successful READ response whose payload goes straight to a
-/// sink.
-fn direct(wire: &Wire, head: &[u8], length: usize) -> core::result::Result<Option<Direct>, Reason> {
-    let Ok(message) = Message::parse(head) else {
+/// Whether `here` starts a frame of `length` bytes that is a lone unsigned successful READ response,
+/// whose payload goes straight to a sink.
+fn direct(wire: &Wire, here: &[u8], length: usize) -> core::result::Result<Option<Direct>, Reason> {
+    let Ok(message) = Message::parse(here) else {
         return Err(Reason::BadFrame);
     };
     let header = &message.header;
@@ -181,15 +232,19 @@ fn direct(wire: &Wire, head: &[u8], length: usize) -> core::result::Result<Optio
         || header.status != NtStatus(0)
         || header.next != 0
         || header.flags & flags::SIGNED != 0
-        || head.len() < READ_HEAD
     {
         return Ok(None);
     }
-    let Ok(read) = ReadHead::parse(&head[HEADER_LEN..]) else {
+    // Shorter answers have no payload.
+    let (Some(head), Some(payload)) =
+        (here.get(HEADER_LEN..HEAD_LEN), length.checked_sub(HEAD_LEN))
+    else {
+        return Ok(None);
+    };
+    let Ok(read) = ReadHead::parse(head) else {
         return Err(Reason::BadFrame);
     };
-    let payload = length - READ_HEAD;
-    if read.data_offset as usize != READ_HEAD || read.data_len as usize != payload {
+    if read.data_offset as usize != HEAD_LEN || read.data_len as usize != payload {
         return Ok(None);
     }
     let mut state = wire.state.lock();
@@ -229,30 +284,36 @@ fn take_off(state: &mut State, id: u64) -> (Option<Entry>, bool) {
     (entry, starved)
 }
 
-/// Receives `payload` bytes into `sink`.
+/// Gives `payload` bytes to `sink`: those that are here, behind the head, and the rest as it comes.
 fn place(
     wire: &Wire,
     mut sink: KBox<dyn Sink>,
-    head: &[u8],
+    here: &[u8],
     payload: usize,
 ) -> core::result::Result<(), Reason> {
-    let placed = fill(wire, &mut *sink, payload);
+    let (head, begun) = here.split_at_checked(HEAD_LEN).unwrap_or_default();
+    let placed = fill(wire, &mut *sink, begun, payload);
     let answer = match placed {
-        Ok(()) => copy(head, payload),
+        Ok(()) => to_vec(head).map(|head| Answer::new(head, payload)),
         Err(_) => Err(Error::Lost),
     };
     sink.done(answer);
     placed
 }
 
-fn fill(wire: &Wire, sink: &mut dyn Sink, payload: usize) -> core::result::Result<(), Reason> {
+fn fill(
+    wire: &Wire,
+    sink: &mut dyn Sink,
+    begun: &[u8],
+    payload: usize,
+) -> core::result::Result<(), Reason> {
     let Some(mut room) = sink.payload() else {
         return Err(Reason::BadFrame);
     };
-    if room.len() < payload {
+    if room.len() < payload || room.write(begun) != begun.len() {
         return Err(Reason::BadFrame);
     }
-    let mut left = payload;
+    let mut left = payload.saturating_sub(begun.len());
     while left > 0 {
         match wire
             .socket
@@ -270,13 +331,7 @@ fn fill(wire: &Wire, sink: &mut dyn Sink, payload: usize) -> core::result::Resul
     Ok(())
 }
 
-fn copy(bytes: &[u8], placed: usize) -> Result<Answer> {
-    let mut message = KVVec::with_capacity(bytes.len(), GFP_KERNEL)?;
-    message.extend_from_slice(bytes, GFP_KERNEL)?;
-    Ok(Answer::new(message, placed))
-}
-
-/// Delivers the messages of a whole frame.
+/// Delivers the messages of a frame that has a buffer of its own.
 fn deliver(wire: &Wire, bytes: KVVec<u8>) -> core::result::Result<(), Reason> {
     let first = Message::parse(&bytes).map_err(|_| Reason::BadFrame)?.header;
     if first.next == 0 {
@@ -285,11 +340,7 @@ fn deliver(wire: &Wire, bytes: KVVec<u8>) -> core::result::Result<(), Reason> {
     }
     for message in frame::messages(&bytes) {
         let message = message.map_err(|_| Reason::BadFrame)?;
-        finish(wire, message.bytes, |bytes| {
-            let mut copy = KVVec::with_capacity(bytes.len(), GFP_KERNEL)?;
-            copy.extend_from_slice(bytes, GFP_KERNEL)?;
-            Ok(copy)
-        })?;
+        finish(wire, message.bytes, to_vec)?;
     }
     Ok(())
 }
