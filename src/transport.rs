@@ -6,8 +6,9 @@
 //! [`Error::Lost`], once, and nothing is ever sent again. What to do then is decided above, in
 //! `mount`.
 //!
-//! Locks, in order: `Wire::tx`, then `Wire::state`. No lock is held while a [`Sink`] runs.
+//! Locks, in order: `Wire::tx`, then `Wire::state`. `Wire::closes` is a leaf. No lock is held while a [`Sink`] runs.
 
+mod closes;
 pub(crate) mod conn;
 pub(crate) mod pending;
 pub(crate) mod pump;

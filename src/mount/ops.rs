@@ -25,10 +25,8 @@ use crate::{
     sys::crypto,
     transport::{
         conn::Reason,
-        pending::Ignore,
         Answer,
-        Request,
-        Sink, //
+        Request, //
     }, //
 };
 use kernel::{
@@ -374,16 +372,7 @@ fn open(tree: &On<'_>, path: &str, how: How) -> Result<(FileId, Attr)> {
 
 /// Closes a file without waiting.
 pub(super) fn close(tree: &On<'_>, file: FileId) {
-    let command = Close {
-        file_id: file,
-        query: false,
-    };
-    let sink: core::result::Result<KBox<dyn Sink>, _> =
-        KBox::new(Ignore, GFP_KERNEL).map(|sink| -> KBox<dyn Sink> { sink });
-    if let Ok(sink) = sink {
-        tree.conn()
-            .submit(Request::new(&tree.context(), &command), sink);
-    }
+    tree.conn().close(&tree.context(), file);
 }
 
 /// What `tree` knows about `path`.

@@ -3,13 +3,14 @@
 //! A connection: its socket, its credits, and the requests in flight.
 
 use super::{
+    closes::Closes,
     pending::{
         Answer,
         Entry,
         Holder,
         Ignore,
         Sink,
-        Slot, //
+        Slots, //
     },
     pump,
     request::{
@@ -48,7 +49,8 @@ use rsdfs_proto::{
     smb2::{
         cancel::Cancel,
         echo::Echo,
-        Command, //
+        Command,
+        FileId, //
     },
     time::Instant, //
 };
@@ -149,6 +151,9 @@ pub(super) struct Wire {
     pub(super) tuning: Tuning,
     #[pin]
     pub(super) state: SpinLock<State>,
+    /// Files to be closed soon.
+    #[pin]
+    pub(super) closes: SpinLock<Closes>,
     /// Waiting for credits.
     #[pin]
     credits: WaitQueue,
@@ -190,6 +195,7 @@ impl Conn {
                     },
                     expired: 0,
                 }),
+                closes <- new_spinlock!(Closes::default()),
                 credits <- WaitQueue::new(),
                 tx <- new_spinlock!(false),
                 turn <- WaitQueue::new(),
@@ -253,34 +259,30 @@ impl Conn {
         let now = now_ms();
         let left = |deadline: u64| deadline.saturating_sub(now);
         let timeout = timeout.or_else(|| request.context.deadline.map(left));
-        let mut slots = [const { None }; N];
+        let slots = Slots::new(N)?;
         let mut sinks = [const { None }; MAX_PARTS];
-        for (slot, sink) in slots.iter_mut().zip(&mut sinks) {
-            let fresh = Slot::new()?;
-            *sink = Some(fresh.sink()?);
-            *slot = Some(fresh);
+        for (index, sink) in sinks.iter_mut().take(N).enumerate() {
+            *sink = Some(slots.sink(index)?);
         }
         self.wire.transmit(request, sinks, timeout)?;
-        let mut answers = [const { None }; N];
-        for (slot, answer) in slots.iter().zip(&mut answers) {
-            let waited = slot.as_ref().ok_or(EINVAL)?.wait(timeout);
-            if matches!(waited, Err(Error::Interrupted | Error::Timeout)) {
-                self.wire.cancel(request);
+        if let Err(error) = slots.wait(timeout) {
+            self.wire.leave(request, error);
+            self.wire.cancel(request);
+        }
+        let answers: [Result<Answer>; N] = slots.take();
+        let failure = answers.iter().find_map(|answer| answer.as_ref().err());
+        if let Some(error) = failure.copied() {
+            if let (true, Some(Ok(first))) = (request.leaves_open(), answers.first()) {
+                self.wire.close_opened(&request.context, first);
             }
-            *answer = Some(waited?);
+            return Err(error);
         }
-        // Every element was filled by the loop above.
-        let mut lost = false;
-        let answers = answers.map(|answer| {
-            answer.unwrap_or_else(|| {
-                lost = true;
-                Answer::new(KVVec::new(), 0)
-            })
-        });
-        if lost {
-            return Err(Error::Lost);
-        }
-        Ok(answers)
+        Ok(answers.map(|answer| answer.unwrap_or_else(|_| Answer::new(KVVec::new(), 0))))
+    }
+
+    /// Has the server close a file. Nobody waits for that; see [`super::closes`].
+    pub(crate) fn close(&self, context: &Context, file: FileId) {
+        self.wire.close(context, file);
     }
 
     /// Sends a request of one part, and then the data of `sink`, which gets the answer.
@@ -310,6 +312,12 @@ impl Drop for Conn {
 /// Sinks of a request, in the order of its parts.
 type Sinks = [Option<KBox<dyn Sink>>; MAX_PARTS];
 
+/// Room in the table for the parts of a request.
+type Nodes = [Option<RBTreeNodeReservation<u64, Entry>>; MAX_PARTS];
+
+/// The turn to send a request, and what its parts get.
+type Right<'a> = (Turn<'a>, [Stamp; MAX_PARTS]);
+
 /// Answers all of `sinks` with `error`, which is handed on.
 fn refuse(sinks: Sinks, error: Error) -> Error {
     for sink in sinks.into_iter().flatten() {
@@ -330,18 +338,54 @@ impl Drop for Turn<'_> {
 
 impl Wire {
     /// Sends a request and enters its sinks as pending. An error has been told to every sink.
-    fn transmit(&self, request: &mut Request, mut sinks: Sinks, timeout: Option<u64>) -> Result {
+    fn transmit(&self, request: &mut Request, sinks: Sinks, timeout: Option<u64>) -> Result {
+        self.closes_before(request, timeout);
+        let reserved = self
+            .nodes(request)
+            .and_then(|nodes| Ok((nodes, self.reserve(request, timeout)?)));
+        match reserved {
+            Ok((nodes, right)) => self.send(request, sinks, nodes, right, None),
+            Err(error) => Err(refuse(sinks, error)),
+        }
+    }
+
+    /// As [`Self::transmit`], for what may be tried again: without `wait` nothing is waited for. An
+    /// error means that nothing was sent.
+    pub(super) fn transmit_closes(
+        &self,
+        request: &mut Request,
+        sinks: Sinks,
+        wait: Option<Option<u64>>,
+    ) -> Result {
+        let nodes = self.nodes(request)?;
+        let right = match wait {
+            Some(timeout) => self.reserve(request, timeout)?,
+            None => self.reserve_now(request).ok_or(EAGAIN)?,
+        };
+        // Small as it is there is room for it; or else the connection is lost, and the files with it.
+        let patience = wait.is_none().then_some(0);
+        let _ = self.send(request, sinks, nodes, right, patience);
+        Ok(())
+    }
+
+    /// Room in the table for all parts.
+    fn nodes(&self, request: &Request) -> Result<Nodes> {
         let mut nodes = [const { None }; MAX_PARTS];
         for (node, _) in nodes.iter_mut().zip(request.parts()) {
-            match RBTreeNodeReservation::new(GFP_KERNEL) {
-                Ok(fresh) => *node = Some(fresh),
-                Err(error) => return Err(refuse(sinks, error.into())),
-            }
+            *node = Some(RBTreeNodeReservation::new(GFP_KERNEL)?);
         }
-        let (turn, stamps) = match self.reserve(request, timeout) {
-            Ok(reserved) => reserved,
-            Err(error) => return Err(refuse(sinks, error)),
-        };
+        Ok(nodes)
+    }
+
+    /// Sends a request with the right to; waits at most `patience` milliseconds for room.
+    fn send(
+        &self,
+        request: &mut Request,
+        mut sinks: Sinks,
+        nodes: Nodes,
+        (turn, stamps): Right<'_>,
+        patience: Option<u64>,
+    ) -> Result {
         // From here on message ids are spent: a request that is not sent would leave a hole in
         // them, so every failure ends the connection.
         let mut held = sinks[0].take_if(|sink| sink.data().is_some());
@@ -363,7 +407,7 @@ impl Wire {
             let frame = [request.frame()];
             // Pages are sent as they are. The end of a connection forgets what it has not sent
             // before the sink learns of it, so that they cannot change on their way.
-            self.socket.send_all(&frame, data.as_mut(), true, None)
+            self.socket.send_all(&frame, data.as_mut(), true, patience)
         };
         drop(turn);
         if sent.is_err() {
@@ -382,11 +426,13 @@ impl Wire {
     fn enter(
         &self,
         request: &Request,
-        nodes: [Option<RBTreeNodeReservation<u64, Entry>>; MAX_PARTS],
+        nodes: Nodes,
         stamps: &[Stamp; MAX_PARTS],
         sinks: &mut Sinks,
     ) -> bool {
         let sent = now_ms();
+        // Of the first part, which is the only one that opens files.
+        let mut opens = (request.leaves_open()).then(|| request.context.clone());
         let mut state = self.state.lock();
         if state.dead.is_some() {
             return true;
@@ -401,6 +447,7 @@ impl Wire {
                 sent,
                 deadline: request.context.deadline,
                 tag: request.context.tag,
+                opens: opens.take(),
             };
             state.pending.insert(node.into_node(stamp.id, entry));
         }
@@ -433,11 +480,7 @@ impl Wire {
 
     /// Takes message ids and credits for all parts and the right to send, waiting for them if need
     /// be. Ids are taken in the order of sending.
-    fn reserve(
-        &self,
-        request: &Request,
-        timeout: Option<u64>,
-    ) -> Result<(Turn<'_>, [Stamp; MAX_PARTS])> {
+    fn reserve(&self, request: &Request, timeout: Option<u64>) -> Result<Right<'_>> {
         let mut short = false;
         loop {
             let ready = || {
@@ -475,6 +518,23 @@ impl Wire {
             }
             short = true;
         }
+    }
+
+    /// As [`Self::reserve`], if that can be had, and the request sent, without waiting.
+    fn reserve_now(&self, request: &Request) -> Option<Right<'_>> {
+        if mem::replace(&mut *self.tx.lock(), true) {
+            return None;
+        }
+        let turn = Turn(self);
+        if !self.socket.has_room() {
+            return None;
+        }
+        let mut state = self.state.lock();
+        if state.dead.is_some() {
+            return None;
+        }
+        let stamps = take(&mut state.link, request)?;
+        Some((turn, stamps))
     }
 
     /// Whether credits are too few for `request` on a living connection.
@@ -532,6 +592,24 @@ impl Wire {
         self.give_up(Error::Timeout, |entry| {
             entry.deadline.is_some_and(|deadline| deadline <= now)
         });
+    }
+
+    /// Tells the sinks of `request` that nobody waits for their answers. Those whose answer is there
+    /// already have it, or are about to.
+    fn leave(&self, request: &Request, error: Error) {
+        for id in request.ids() {
+            let mut state = self.state.lock();
+            let holder = match state.pending.get_mut(&id) {
+                Some(entry) if matches!(entry.holder, Holder::Table(_)) => {
+                    mem::replace(&mut entry.holder, Holder::Nobody)
+                }
+                _ => continue,
+            };
+            drop(state);
+            if let Holder::Table(sink) = holder {
+                sink.done(Err(error));
+            }
+        }
     }
 
     /// Tells the sinks of `chosen` requests that there is no answer. Those that are still being sent
@@ -642,6 +720,7 @@ impl Wire {
             sent: now_ms(),
             deadline: None,
             tag: 0,
+            opens: None,
         };
         state.pending.insert(node.into_node(id, entry));
         drop(state);

@@ -3,6 +3,10 @@
 //! Requests in flight: who waits for which message id.
 
 use super::{
+    request::{
+        Context,
+        MAX_PARTS, //
+    },
     Error,
     Result, //
 };
@@ -81,6 +85,9 @@ pub(super) struct Entry {
     pub(super) deadline: Option<u64>,
     /// Who asked.
     pub(super) tag: u64,
+    /// On whose behalf a file is opened that the request does not close: it has to be, if nobody waits
+    /// for the answer any more.
+    pub(super) opens: Option<Context>,
 }
 
 /// Who holds the sink of a request in flight.
@@ -91,55 +98,89 @@ pub(super) enum Holder {
     Sender,
     /// Still the sender, though the server has answered.
     Early(Answer),
-    /// Whoever asked has been told that there will be no answer: it is dropped when it comes.
+    /// Whoever asked has been told that there will be no answer: it is dropped when it comes, and a
+    /// file that it opened is closed.
     Nobody,
 }
 
-/// A sink that a task waits for.
+/// Sinks that a task waits for: one for each part of a request.
 #[pin_data]
-pub(crate) struct Slot {
+pub(super) struct Slots {
     #[pin]
     event: Event,
     #[pin]
-    answer: SpinLock<Option<Result<Answer>>>,
+    state: SpinLock<Filled>,
 }
 
-impl Slot {
-    /// A slot with no answer in it.
-    pub(crate) fn new() -> Result<Arc<Self>> {
+/// What the lock of [`Slots`] protects.
+struct Filled {
+    answers: [Option<Result<Answer>>; MAX_PARTS],
+    /// How many there are to come.
+    missing: usize,
+}
+
+impl Slots {
+    /// Slots for `count` answers, with nothing in them.
+    pub(super) fn new(count: usize) -> Result<Arc<Self>> {
         Ok(Arc::pin_init(
             pin_init!(Self {
                 event <- Event::new(),
-                answer <- new_spinlock!(None),
+                state <- new_spinlock!(Filled {
+                    answers: [const { None }; MAX_PARTS],
+                    missing: count,
+                }),
             }),
             GFP_KERNEL,
         )?)
     }
 
-    /// The sink that fills the slot.
-    pub(crate) fn sink(self: &Arc<Self>) -> Result<KBox<dyn Sink>> {
-        let sink: KBox<dyn Sink> = KBox::new(Fill(self.clone()), GFP_KERNEL)?;
+    /// The sink that fills slot `index`.
+    pub(super) fn sink(self: &Arc<Self>, index: usize) -> Result<KBox<dyn Sink>> {
+        let slots = self.clone();
+        let sink: KBox<dyn Sink> = KBox::new(Fill { slots, index }, GFP_KERNEL)?;
         Ok(sink)
     }
 
-    /// Waits for the answer, for at most `timeout` milliseconds.
-    pub(crate) fn wait(&self, timeout: Option<u64>) -> Result<Answer> {
+    /// Waits for all answers, for at most `timeout` milliseconds.
+    pub(super) fn wait(&self, timeout: Option<u64>) -> Result {
         match self.event.wait_killable(timeout) {
-            Ok(Outcome::Ready) => {}
-            Ok(Outcome::TimedOut) => return Err(Error::Timeout),
-            Err(_) => return Err(Error::Interrupted),
+            Ok(Outcome::Ready) => Ok(()),
+            Ok(Outcome::TimedOut) => Err(Error::Timeout),
+            Err(_) => Err(Error::Interrupted),
         }
-        self.answer.lock().take().unwrap_or(Err(Error::Lost))
+    }
+
+    /// Takes the answers, which are there or about to be.
+    pub(super) fn take<const N: usize>(&self) -> [Result<Answer>; N] {
+        self.event.wait_idle(None);
+        let mut state = self.state.lock();
+        let mut answers = core::mem::replace(&mut state.answers, [const { None }; MAX_PARTS]);
+        drop(state);
+        core::array::from_fn(|index| {
+            let answer = answers.get_mut(index).and_then(Option::take);
+            answer.unwrap_or(Err(Error::Lost))
+        })
     }
 }
 
-/// The writing end of a [`Slot`].
-struct Fill(Arc<Slot>);
+/// The writing end of a slot.
+struct Fill {
+    slots: Arc<Slots>,
+    index: usize,
+}
 
 impl Sink for Fill {
     fn done(self: KBox<Self>, answer: Result<Answer>) {
-        *self.0.answer.lock() = Some(answer);
-        self.0.event.set();
+        let mut state = self.slots.state.lock();
+        if let Some(slot) = state.answers.get_mut(self.index) {
+            *slot = Some(answer);
+        }
+        state.missing = state.missing.saturating_sub(1);
+        let whole = state.missing == 0;
+        drop(state);
+        if whole {
+            self.slots.event.set();
+        }
     }
 }
 

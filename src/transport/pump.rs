@@ -181,6 +181,7 @@ fn heard(wire: &Wire) {
 
 /// Looks after the server; says for how many milliseconds the receiver may sleep.
 fn look_after(wire: &Wire) -> core::result::Result<u64, Reason> {
+    let tick = wire.tend_closes().unwrap_or(TICK);
     let now = Instant(now_ms());
     let unacked = wire.socket.unacked_ms();
     let state = wire.state.lock();
@@ -207,7 +208,7 @@ fn look_after(wire: &Wire) -> core::result::Result<u64, Reason> {
     match watch::judge(now, &signs, &limits) {
         Verdict::Fine(at) => {
             wire.expire(now.0);
-            Ok(now.until(at).0.clamp(1, TICK))
+            Ok(now.until(at).0.clamp(1, tick))
         }
         Verdict::SendEcho => {
             wire.echo();
@@ -396,10 +397,13 @@ fn finish<B: core::ops::Deref<Target = [u8]>>(
                 return Err(Reason::BadFrame);
             }
         }
-        (Holder::Nobody, _) => {
+        (Holder::Nobody, answer) => {
             let (entry, starved) = take_off(&mut state, id);
             drop(state);
-            drop(entry);
+            let opened = entry.and_then(|entry| entry.opens);
+            if let (Some(context), Ok(answer)) = (opened, answer) {
+                wire.close_opened(&context, &answer);
+            }
             if starved {
                 return Err(Reason::BadFrame);
             }

@@ -35,7 +35,7 @@ use rsdfs_proto::{
 pub(super) const PREFIX: usize = 4;
 
 /// The most messages in one compound.
-pub(crate) const MAX_PARTS: usize = 4;
+pub(crate) const MAX_PARTS: usize = 8;
 
 /// On whose behalf a request is made.
 #[derive(Clone, Default)]
@@ -79,6 +79,8 @@ pub(super) struct Stamp {
 pub(crate) struct Request {
     bytes: KVec<u8>,
     parts: [Option<Part>; MAX_PARTS],
+    /// The parts after the first work on its handle and tree.
+    related: bool,
     pub(super) context: Context,
 }
 
@@ -91,6 +93,7 @@ impl Request {
                 GFP_KERNEL,
             )?,
             parts: [None; MAX_PARTS],
+            related: true,
             context: context.clone(),
         };
         request.bytes.resize(PREFIX, 0, GFP_KERNEL)?;
@@ -102,6 +105,31 @@ impl Request {
     pub(crate) fn then<C: Command>(mut self, command: &C) -> Result<Self> {
         self.append(command)?;
         Ok(self)
+    }
+
+    /// Adds a command that has nothing to do with the others (MS-SMB2 3.2.4.1.4).
+    pub(super) fn and<C: Command>(mut self, command: &C) -> Result<Self> {
+        self.append(command)?;
+        self.related = false;
+        Ok(self)
+    }
+
+    /// Whether it may reach the server before the closes that came earlier: what it does cannot
+    /// depend on whether a file is still open.
+    pub(super) fn may_overtake(&self) -> bool {
+        let mut parts = self.parts();
+        let first = parts.next().map(|part| part.code);
+        let passes = matches!(
+            first,
+            Some(Code::Create | Code::Read | Code::Write | Code::Echo)
+        );
+        parts.next().is_none() && passes
+    }
+
+    /// Whether it opens a file that it does not close.
+    pub(super) fn leaves_open(&self) -> bool {
+        let has = |code| self.parts().any(|part| part.code == code);
+        has(Code::Create) && !has(Code::Close)
     }
 
     fn append<C: Command>(&mut self, command: &C) -> Result {
@@ -165,7 +193,7 @@ impl Request {
         let last = self.parts().count().saturating_sub(1);
         for (i, (part, stamp)) in parts.iter().flatten().zip(stamps).enumerate() {
             let mut bits = 0;
-            if i > 0 {
+            if i > 0 && self.related {
                 bits |= flags::RELATED;
             }
             if self.context.key.is_some() {
