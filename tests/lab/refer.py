@@ -218,7 +218,7 @@ class Referrals:
         if struct.unpack_from("<I", body, 16)[0] & IS_SIGNED:
             self.signed += 1
             return frame
-        data = struct.pack("<H", int(told.get("level", asked.level))) + utf16(backslashes(told.get("path", asked.path)))
+        data = struct.pack("<H", int(told.get("level", asked.level))) + utf16(backslashes(told.get("path", asked.path)).rstrip("\\"))
         return with_length(body[:88] + struct.pack("<II", 120, len(data)) + body[96:120] + data)
 
     def answer(self, frame, pending):
