@@ -27,6 +27,7 @@ pub(crate) mod servers;
 pub(crate) mod session;
 pub(crate) mod tree;
 pub(crate) mod trouble;
+pub(crate) mod upkeep;
 pub(crate) mod volume;
 pub(crate) mod world;
 

@@ -19,6 +19,7 @@ use kernel::{
 };
 use mount::{
     refresh::Refresh,
+    upkeep::Rounds,
     world::World, //
 };
 use sys::{
@@ -37,12 +38,32 @@ struct Rsdfs {
     _queue: Queue,
 }
 
-/// What the mounts share, and the work that keeps it fresh.
-struct Running(Arc<Refresh>);
+/// What the mounts share, and the work that looks after it.
+struct Running {
+    refresh: Option<Arc<Refresh>>,
+    rounds: Option<Arc<Rounds>>,
+}
+
+impl Running {
+    fn start(world: &Arc<World>) -> Result<Self> {
+        let mut running = Self {
+            refresh: None,
+            rounds: None,
+        };
+        running.refresh = Some(Refresh::start(world)?);
+        running.rounds = Some(Rounds::start(world)?);
+        Ok(running)
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.stop();
+        if let Some(rounds) = &self.rounds {
+            rounds.stop();
+        }
+        if let Some(refresh) = &self.refresh {
+            refresh.stop();
+        }
         World::end();
     }
 }
@@ -52,7 +73,7 @@ impl kernel::Module for Rsdfs {
         sys::layout_check()?;
         let queue = World::queue_for()?;
         let world = World::create(&queue)?;
-        let running = Running(Refresh::start(&world).inspect_err(|_| World::end())?);
+        let running = Running::start(&world)?;
         Ok(Rsdfs {
             _inspect: Inspect::new(&world)?,
             _expiry: Expiry::start(&queue)?,

@@ -54,7 +54,7 @@ fn show(out: &mut SeqFile, volume: &Volume) -> core::fmt::Result {
     let reason = stats.reason.map_or("none", |reason| reason.name());
     writeln!(
         out,
-        " generation={} failovers={} reason={reason} duration_ms={}",
-        view.generation, stats.failovers, stats.duration,
+        " generation={} failovers={} reason={reason} duration_ms={} moves={}",
+        view.generation, stats.failovers, stats.duration, stats.moves,
     )
 }

@@ -106,6 +106,13 @@ impl Handle {
         Ok(path)
     }
 
+    /// Whether it was removed while it was open: it has a name that nobody gave it.
+    pub(super) fn is_unlinked(&self) -> bool {
+        let state = self.state.lock();
+        let name = state.path.rsplit(|byte| *byte == b'/').next();
+        name.is_some_and(|name| name.starts_with(b".rsdfs"))
+    }
+
     /// Whether that is `path`.
     pub(super) fn is_at(&self, path: &str) -> bool {
         &self.state.lock().path[..] == path.as_bytes()

@@ -45,6 +45,19 @@ pub(crate) enum Taken {
     Generic,
 }
 
+/// Whether a mount returns to the target its referral prefers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failback {
+    /// If the referral asks for it (MS-DFSC 2.2.4, TargetFailback).
+    Auto,
+    /// Always.
+    Always,
+    /// When no file is open.
+    Idle,
+    /// Not of itself.
+    Never,
+}
+
 /// How much is kept in the page cache (`cache`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cache {
@@ -93,6 +106,9 @@ pub(crate) struct Options {
     port: u16,
     nodfs: bool,
     nosharesock: bool,
+    failback: Failback,
+    /// In seconds.
+    failback_after: u64,
 }
 
 /// What sizes may be.
@@ -129,6 +145,8 @@ impl Options {
             port: 445,
             nodfs: false,
             nosharesock: false,
+            failback: Failback::Auto,
+            failback_after: 30,
         }
     }
 
@@ -184,6 +202,8 @@ impl Options {
             }
             "port" => self.port = option.number(1, 65_535, "a TCP port")? as u16,
             "nodfs" => self.nodfs = option.flag()?,
+            "failback" => self.failback = Failback::parse(&option)?,
+            "failback_after" => self.failback_after = option.number(0, 86_400, "seconds")?,
             "nosharesock" => self.nosharesock = option.flag()?,
             _ => {
                 return Err(match value::refusal(key) {
@@ -286,6 +306,16 @@ impl Options {
     /// Referrals are neither asked for nor followed.
     pub(crate) fn nodfs(&self) -> bool {
         self.nodfs
+    }
+
+    /// Whether to return to the preferred target.
+    pub(crate) fn failback(&self) -> Failback {
+        self.failback
+    }
+
+    /// How long the preferred target must have been good, in milliseconds.
+    pub(crate) fn failback_after_ms(&self) -> u64 {
+        self.failback_after.saturating_mul(1000)
     }
 
     /// After how many milliseconds without a server an operation fails; `None`: never.
@@ -424,6 +454,31 @@ impl Options {
         }
         if self.nosharesock {
             out.flag("nosharesock");
+        }
+        if !self.nodfs {
+            out.value("failback", self.failback.name());
+            out.value("failback_after", self.failback_after);
+        }
+    }
+}
+
+impl Failback {
+    fn parse(option: &Given<'_>) -> Result<Self, OptionError> {
+        Ok(match option.text()? {
+            "auto" => Failback::Auto,
+            "always" => Failback::Always,
+            "idle" => Failback::Idle,
+            "never" => Failback::Never,
+            _ => return Err(option.bad("it is auto, always, idle or never")),
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Failback::Auto => "auto",
+            Failback::Always => "always",
+            Failback::Idle => "idle",
+            Failback::Never => "never",
         }
     }
 }

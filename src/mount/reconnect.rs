@@ -82,6 +82,9 @@ const PATIENCE: u64 = 5000;
 /// The last [`Attempt::tag`].
 static TAG: Atomic<u64> = Atomic::new(0);
 
+/// Targets of nested links that are looked at in [`outlook`] at most.
+const MAX_OUTLOOK: usize = 256;
+
 /// A cached referral of this module's accounts.
 pub(crate) type Cached = Arc<Referral<Account>>;
 
@@ -246,6 +249,130 @@ pub(crate) fn course(seeker: &Seeker, path: &Path<'_>) -> Course {
         Answer::Fresh(found) | Answer::Stale(found) => Course::Targets(found),
         Answer::Miss => Course::Itself,
     }
+}
+
+/// Where a mount could be, by the referrals in the cache.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outlook {
+    /// There is a referral for it.
+    pub(crate) known: bool,
+    /// Its present place is among the targets.
+    pub(crate) listed: bool,
+    /// Its present place is the first one.
+    pub(crate) first: bool,
+    /// A referral asks for returning to the first target (MS-DFSC 2.2.4, TargetFailback).
+    pub(crate) failback: bool,
+    /// How many targets were looked at.
+    seen: usize,
+}
+
+/// Compares `present`, where `path` is served from, with what the referrals say. Does no I/O.
+pub(crate) fn outlook(seeker: &Seeker, path: &Path<'_>, present: &Path<'_>) -> Outlook {
+    let mut outlook = Outlook::default();
+    match expand(seeker, path, present, (0, true), &mut outlook) {
+        Ok(()) => outlook,
+        // Without memory nothing can be said.
+        Err(_) => Outlook::default(),
+    }
+}
+
+/// Adds all places that `path`, `at.0` links deep, leads to; `at.1`: it came by first targets only.
+fn expand(
+    seeker: &Seeker,
+    path: &Path<'_>,
+    present: &Path<'_>,
+    at: (u32, bool),
+    outlook: &mut Outlook,
+) -> core::result::Result<(), Trouble> {
+    let (depth, first) = at;
+    let place = |path: &Path<'_>, outlook: &mut Outlook| {
+        if path == present {
+            outlook.listed = true;
+            outlook.first |= first;
+        }
+    };
+    let Course::Targets(referral) = course(seeker, path) else {
+        place(path, outlook);
+        return Ok(());
+    };
+    outlook.known |= depth == 0;
+    outlook.failback |= referral.entry.failback();
+    let mut buffer = KBox::new([0; MAX_LEN], GFP_KERNEL)?;
+    for (rank, target) in referral.entry.targets(usize::MAX).enumerate() {
+        outlook.seen = outlook.seen.saturating_add(1);
+        if outlook.seen > MAX_OUTLOOK || depth > MAX_DEPTH {
+            return Ok(());
+        }
+        match rebase(&referral, target.index, path, &mut buffer) {
+            Ok(Some(target)) => {
+                let at = (depth.saturating_add(1), first && rank == 0);
+                expand(seeker, &target, present, at, outlook)?;
+            }
+            Ok(None) => place(path, outlook),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Reaches `path` by whatever target stands first.
+pub(crate) fn race(
+    seeker: &Arc<Seeker>,
+    path: &Path<'_>,
+    policy: Policy,
+    attempt: &Arc<Attempt>,
+) -> core::result::Result<Arc<Tree>, Trouble> {
+    let course = course(seeker, path);
+    Race::new(seeker, path, 0, course, attempt)?.run(policy, None, &mut || {})
+}
+
+/// Reaches `path` by the first target of each referral on the way and no other, but for the first
+/// referral by target `pick` if there is one.
+pub(crate) fn follow(
+    seeker: &Arc<Seeker>,
+    path: &Path<'_>,
+    depth: u32,
+    pick: Option<usize>,
+    attempt: &Arc<Attempt>,
+) -> core::result::Result<Arc<Tree>, Trouble> {
+    if depth > MAX_DEPTH {
+        return Err(circle());
+    }
+    let referral = match course(seeker, path) {
+        Course::Targets(referral) => referral,
+        _ => match session::stand_up(seeker, path.host(), path, attempt)? {
+            session::Place::Here(tree) => return Ok(tree),
+            session::Place::Elsewhere(referral) => referral,
+            _ => return direct(seeker, path, depth, attempt),
+        },
+    };
+    let first = || referral.entry.targets(usize::MAX).next().map(|t| t.index);
+    let index = pick.or_else(first).unwrap_or(0);
+    let mut buffer = KBox::new([0; MAX_LEN], GFP_KERNEL)?;
+    let tree = match rebase(&referral, index, path, &mut buffer)? {
+        None => direct(seeker, path, depth, attempt)?,
+        Some(target) => follow(seeker, &target, depth.saturating_add(1), None, attempt)?,
+    };
+    referral.set_hint(index);
+    Ok(tree)
+}
+
+/// The path that target `index` of `referral` makes of `path`; `None` if it is the same.
+fn rebase<'b>(
+    referral: &Cached,
+    index: usize,
+    path: &Path<'_>,
+    buffer: &'b mut [u8; MAX_LEN],
+) -> core::result::Result<Option<Path<'b>>, Trouble> {
+    let bad = || Trouble::new(EINVAL, "the referral names a target that is not a path");
+    let target = referral.entry.target(index).ok_or_else(bad)?;
+    let mut text = KVec::from_elem(0u8, MAX_LEN, GFP_KERNEL)?;
+    let text = target.path.utf8(&mut text).map_err(|_| bad())?;
+    let target = Path::parse(text).map_err(|_| bad())?;
+    let path = path
+        .rebase(referral.entry.depth(), &target, buffer)
+        .map(|rebased| Some(rebased).filter(|rebased| rebased != path));
+    path.map_err(|_| bad())
 }
 
 /// Reaches `path`, which came from `depth` links before.
@@ -477,19 +604,10 @@ impl<'a> Race<'a> {
         index: usize,
         buffer: &'b mut [u8; MAX_LEN],
     ) -> core::result::Result<Option<Path<'b>>, Trouble> {
-        let Course::Targets(referral) = &self.course else {
-            return Ok(None);
-        };
-        let bad = || Trouble::new(EINVAL, "the referral names a target that is not a path");
-        let target = referral.entry.target(index).ok_or_else(bad)?;
-        let mut text = KVec::from_elem(0u8, MAX_LEN, GFP_KERNEL)?;
-        let text = target.path.utf8(&mut text).map_err(|_| bad())?;
-        let target = Path::parse(text).map_err(|_| bad())?;
-        let path = self
-            .path
-            .rebase(referral.entry.depth(), &target, buffer)
-            .map_err(|_| bad())?;
-        Ok(Some(path).filter(|path| path != self.path))
+        match &self.course {
+            Course::Targets(referral) => rebase(referral, index, self.path, buffer),
+            _ => Ok(None),
+        }
     }
 
     /// Starts a contender.

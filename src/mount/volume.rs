@@ -23,6 +23,7 @@ use super::{
         Tree, //
     },
     trouble::Trouble,
+    upkeep::Upkeep,
     world::{
         Account,
         World, //
@@ -101,6 +102,8 @@ pub(crate) struct Volume {
     parked: SpinLock<Parked>,
     #[pin]
     keeper: Mutex<Option<Thread>>,
+    #[pin]
+    pub(super) upkeep: Upkeep,
 }
 
 /// The state of a mount.
@@ -145,10 +148,34 @@ pub(super) enum Work {
 pub(crate) struct Stats {
     /// Trees that replaced a lost one.
     pub(crate) failovers: u64,
-    /// Why the last one was lost.
-    pub(crate) reason: Option<Reason>,
+    /// Trees that replaced one that worked.
+    pub(crate) moves: u64,
+    /// Why the last one was left.
+    pub(crate) reason: Option<Why>,
     /// How long it took to replace it, in milliseconds.
     pub(crate) duration: u64,
+}
+
+/// Why a mount has left a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It was lost.
+    Lost(Reason),
+    /// The preferred one is back.
+    Failback,
+    /// The referral does not list it any more.
+    Drain,
+}
+
+impl Why {
+    /// A word for the views.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Why::Lost(reason) => reason.name(),
+            Why::Failback => "failback",
+            Why::Drain => "drain",
+        }
+    }
 }
 
 /// What the views show of a mount.
@@ -212,6 +239,7 @@ impl Volume {
                 handles <- new_mutex!(RBTree::new()),
                 parked <- new_spinlock!(Parked::default()),
                 keeper <- new_mutex!(None),
+                upkeep <- Upkeep::new(),
             }),
             GFP_KERNEL,
         )?;
@@ -393,7 +421,7 @@ impl Volume {
         }
         if let (Some(since), Phase::Down(_, reason)) = (since, state.phase) {
             state.stats.failovers = state.stats.failovers.saturating_add(1);
-            state.stats.reason = Some(reason);
+            state.stats.reason = Some(Why::Lost(reason));
             state.stats.duration = now_ms().saturating_sub(since);
         }
         state.generation = state.generation.saturating_add(1);
@@ -406,6 +434,29 @@ impl Volume {
         drop(state);
         drop(old);
         self.changed.wake_all();
+        Ok(())
+    }
+
+    /// Goes from `present`, which works, to `tree`.
+    pub(super) fn switch(&self, present: &Arc<Tree>, tree: Arc<Tree>, why: Why) -> Result {
+        let mut last = KVec::with_capacity(tree.path().len(), GFP_KERNEL)?;
+        last.extend_from_slice(tree.path(), GFP_KERNEL)?;
+        let mut state = self.state.lock();
+        let same = |current: &Arc<Tree>| Arc::ptr_eq(current, present);
+        if state.phase != Phase::Up || !state.tree.as_ref().is_some_and(same) {
+            return Err(Error::Kernel(EAGAIN));
+        }
+        state.stats.moves = state.stats.moves.saturating_add(1);
+        state.stats.reason = Some(why);
+        state.stats.duration = 0;
+        state.generation = state.generation.saturating_add(1);
+        tree.set_generation(state.generation);
+        let old = (
+            state.tree.replace(tree),
+            mem::replace(&mut state.last, last),
+        );
+        drop(state);
+        drop(old);
         Ok(())
     }
 
@@ -443,6 +494,19 @@ impl Volume {
     pub(super) fn discharge(&self, handle: &Handle) {
         let gone = self.handles.lock().remove(&handle.id);
         drop(gone);
+    }
+
+    /// Whether no file is open.
+    pub(super) fn is_idle(&self) -> bool {
+        self.handles.lock().is_empty()
+    }
+
+    /// Whether a file is open that has no name any more: it would not be found elsewhere.
+    pub(super) fn holds_unlinked(&self) -> bool {
+        self.handles
+            .lock()
+            .values()
+            .any(|handle| handle.is_unlinked())
     }
 
     /// Whether this mount has the file open.
@@ -536,6 +600,7 @@ impl Volume {
 
     /// Ends the mount: takes leave of the server, if that goes quickly.
     pub(crate) fn unmount(&self) {
+        self.upkeep.end();
         let keeper = self.keeper.lock().take();
         if let Some(keeper) = &keeper {
             keeper.stop();

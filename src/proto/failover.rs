@@ -24,6 +24,7 @@
 //! - When every target has failed once more, one fresh referral is asked for, without waiting for it.
 
 pub mod health;
+pub mod homing;
 mod policy;
 pub mod watch;
 

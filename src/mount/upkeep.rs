@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moves mounts that work to another target: back to the preferred one, away from one that the
+//! administrator has taken out, or where the administrator wants it. Nothing fails by that: the new
+//! target is brought up as a whole beforehand, what is under way on the old one ends there, and what
+//! comes next goes to the new one.
+//!
+//! It also finds connections that died while nobody used them.
+
+use super::{
+    ops,
+    options::Failback,
+    reconnect::{
+        self,
+        Attempt, //
+    },
+    tree::{
+        On,
+        Tree, //
+    },
+    volume::{
+        Volume,
+        Why, //
+    },
+    world::World, //
+};
+use crate::{
+    sys::{
+        thread::NoFs,
+        time::now_ms,
+        timer::{
+            Job,
+            Timer, //
+        }, //
+    },
+    transport::conn::Reason, //
+};
+use kernel::{
+    new_spinlock,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            AtomicFlag,
+            Release, //
+        },
+        Arc,
+        SpinLock, //
+    }, //
+};
+use rsdfs_proto::{
+    dfs::path::Path,
+    failover::{
+        homing::{
+            Homing,
+            Step,
+            Where, //
+        },
+        Policy, //
+    },
+    time::{
+        Instant,
+        Span, //
+    }, //
+};
+
+/// The upkeep of one mount.
+#[pin_data]
+pub(super) struct Upkeep {
+    #[pin]
+    state: SpinLock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    homing: Homing,
+    /// The target to move to, with its whole stack.
+    candidate: Option<Arc<Tree>>,
+    /// What is being done at the moment.
+    attempt: Option<Arc<Attempt>>,
+    ended: bool,
+}
+
+impl Upkeep {
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            state <- new_spinlock!(State::default()),
+        })
+    }
+
+    /// Ends it: the mount is ended.
+    pub(super) fn end(&self) {
+        let mut state = self.state.lock();
+        state.ended = true;
+        let gone = (state.candidate.take(), state.attempt.take());
+        drop(state);
+        if let Some(attempt) = &gone.1 {
+            attempt.cancel();
+        }
+    }
+
+    /// Begins something that takes time, unless something is under way.
+    fn begin(&self) -> Option<Arc<Attempt>> {
+        let attempt = Attempt::new().ok()?;
+        let mut state = self.state.lock();
+        if state.ended || state.attempt.is_some() {
+            return None;
+        }
+        state.attempt = Some(attempt.clone());
+        Some(attempt)
+    }
+
+    /// Ends what was begun, with what has come of it.
+    fn finish(&self, candidate: Option<Arc<Tree>>) {
+        let mut state = self.state.lock();
+        let attempt = state.attempt.take();
+        state.homing.probed(Instant(now_ms()), candidate.is_some());
+        let gone = match state.ended {
+            true => candidate,
+            false => core::mem::replace(&mut state.candidate, candidate),
+        };
+        drop(state);
+        drop((gone, attempt));
+    }
+}
+
+/// How often mounts are looked after, in milliseconds.
+const PERIOD: u64 = 1000;
+
+/// Looks after all mounts, again and again.
+pub(crate) struct Rounds {
+    world: Arc<World>,
+    timer: Timer,
+    stopped: AtomicFlag,
+}
+
+impl Rounds {
+    /// Starts.
+    pub(crate) fn start(world: &Arc<World>) -> Result<Arc<Self>> {
+        let rounds = Self {
+            world: world.clone(),
+            timer: Timer::new(world.queue())?,
+            stopped: AtomicFlag::new(false),
+        };
+        let rounds = Arc::new(rounds, GFP_KERNEL)?;
+        rounds.timer.arm(PERIOD, rounds.clone())?;
+        Ok(rounds)
+    }
+
+    /// Stops for good.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Release);
+        // The job may have armed itself again before it saw the flag.
+        self.timer.cancel_sync();
+        self.timer.cancel_sync();
+    }
+}
+
+impl Job for Rounds {
+    fn run(self: Arc<Self>) {
+        let _scope = NoFs::enter();
+        for volume in self.world.volumes().into_iter().flatten() {
+            volume.look_after();
+        }
+        if !self.stopped.load(Acquire) {
+            let _ = self.timer.arm(PERIOD, self.clone());
+        }
+    }
+}
+
+impl Volume {
+    /// Looks after the mount; called about once a second. Does not wait.
+    pub(super) fn look_after(self: &Arc<Self>) {
+        let view = self.view();
+        let Some(tree) = view.tree.filter(|_| view.up) else {
+            return;
+        };
+        if tree.dead().is_some() {
+            return self.lost(&tree, Reason::Gone);
+        }
+        let place = self.place(&tree);
+        let after = Span::ms(self.options().failback_after_ms());
+        let quiet = match self.options().failback() {
+            Failback::Idle => self.is_idle(),
+            _ => !self.holds_unlinked(),
+        };
+        let mut state = self.upkeep.state.lock();
+        if state.ended || state.attempt.is_some() {
+            return;
+        }
+        let stands = (state.candidate.as_ref()).is_some_and(|tree| tree.dead().is_none());
+        let now = Instant(now_ms());
+        let step = state.homing.step(now, place, stands, quiet, after);
+        let gone = match step {
+            Step::Drop => state.candidate.take(),
+            _ => None,
+        };
+        drop(state);
+        drop(gone);
+        match step {
+            Step::Rest | Step::Drop => {}
+            Step::Probe => self.spawn(move |volume, attempt| volume.probe(place, &tree, attempt)),
+            Step::Move => self.spawn(move |volume, attempt| volume.go(place, &tree, attempt)),
+        }
+    }
+
+    /// Where the mount is, by the referrals in the cache.
+    fn place(&self, tree: &Tree) -> Where {
+        let (Ok(path), Ok(present)) = (
+            Path::parse(self.path()),
+            Path::parse(core::str::from_utf8(tree.path()).unwrap_or_default()),
+        ) else {
+            return Where::Home;
+        };
+        let outlook = reconnect::outlook(&self.seeker, &path, &present);
+        let wanted = match self.options().failback() {
+            Failback::Never => false,
+            Failback::Auto => outlook.failback,
+            Failback::Idle | Failback::Always => true,
+        };
+        match outlook {
+            _ if !outlook.known => Where::Home,
+            _ if !outlook.listed => Where::Delisted,
+            _ if !outlook.first && wanted => Where::Away,
+            _ => Where::Home,
+        }
+    }
+
+    /// Runs what takes time on the work queue, one at a time.
+    fn spawn(
+        self: &Arc<Self>,
+        body: impl FnOnce(&Arc<Volume>, &Arc<Attempt>) -> Option<Arc<Tree>> + Send + 'static,
+    ) {
+        let Some(attempt) = self.upkeep.begin() else {
+            return;
+        };
+        let volume = self.clone();
+        let work = move || {
+            let _scope = NoFs::enter();
+            let candidate = body(&volume, &attempt);
+            volume.upkeep.finish(candidate);
+        };
+        if self.seeker.world.queue().run(GFP_KERNEL, work).is_err() {
+            self.upkeep.finish(None);
+        }
+    }
+
+    /// Brings up the target to move to.
+    fn probe(&self, place: Where, present: &Tree, attempt: &Arc<Attempt>) -> Option<Arc<Tree>> {
+        let path = Path::parse(self.path()).ok()?;
+        let found = match place {
+            Where::Delisted => reconnect::race(&self.seeker, &path, Policy::MOUNT, attempt),
+            _ => reconnect::follow(&self.seeker, &path, 0, None, attempt),
+        };
+        found.ok().filter(|tree| tree.path() != present.path())
+    }
+
+    /// Moves to the candidate, if that still works.
+    fn go(&self, place: Where, present: &Arc<Tree>, attempt: &Attempt) -> Option<Arc<Tree>> {
+        let candidate = self.upkeep.state.lock().candidate.take()?;
+        let why = match place {
+            Where::Delisted => Why::Drain,
+            _ => Why::Failback,
+        };
+        if ops::check_directory(&On::new(&candidate, attempt.patience())).is_ok() {
+            let _ = self.switch(present, candidate, why);
+        }
+        None
+    }
+}
