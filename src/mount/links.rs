@@ -104,13 +104,16 @@ fn is_elsewhere(status: NtStatus) -> bool {
 
 impl Volume {
     /// What the present server knows about `path`; `None` if there is no server now, or it is lost
-    /// before it has answered. Does not wait for another one.
-    pub(crate) fn glance(&self, path: &str) -> Result<Option<Attr>> {
+    /// before it has answered, or does not answer within `patience` milliseconds. Does not wait for
+    /// another one.
+    pub(crate) fn glance(&self, path: &str, patience: Option<u64>) -> Result<Option<Attr>> {
         let view = self.view();
         let Some(tree) = view.tree.filter(|_| view.up) else {
             return Ok(None);
         };
-        match covered(path, ops::stat(&On::new(&tree, self.deadline()), path)) {
+        let patience = patience.map(|ms| now_ms().saturating_add(ms));
+        let deadline = [patience, self.deadline()].into_iter().flatten().min();
+        match covered(path, ops::stat(&On::new(&tree, deadline), path)) {
             Ok(found) => Ok(Some(found)),
             Err(Error::Timeout) => Ok(None),
             Err(Error::Lost) => {

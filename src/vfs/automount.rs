@@ -66,6 +66,10 @@ const PERIOD: u64 = 1000;
 /// How often a link that leads nowhere is complained about at most, in milliseconds.
 const COMPLAIN: u64 = 5000;
 
+/// How long a server may take to say whether a name on the way to a link still holds, in
+/// milliseconds.
+const PATIENCE: u64 = 1000;
+
 /// The clock of submounts, from the module's init to its exit.
 static CLOCK: Global<Clock> = Global::new();
 
@@ -198,12 +202,16 @@ pub(super) fn apply(inode: &Inode, attr: &Attr, before: &Before) -> Result {
 /// within the time to live, and cannot if it is lost.
 pub(super) fn look(mounted: &Mounted, path: &str) -> Result<Attr> {
     let volume = mounted.volume();
-    if mounted.has_links() && volume.known_link(path) == Some(Known::Fresh) {
+    let known = mounted
+        .has_links()
+        .then(|| volume.known_link(path))
+        .flatten();
+    if known == Some(Known::Fresh) {
         return Ok(Attr::LINK);
     }
-    match volume.glance(path)? {
+    match volume.glance(path, known.map(|_| PATIENCE))? {
         Some(found) => Ok(found),
-        None if volume.known_link(path).is_some() => Ok(Attr::LINK),
+        None if known.is_some() || volume.known_link(path).is_some() => Ok(Attr::LINK),
         None => Ok(volume.stat(path)?),
     }
 }
@@ -223,12 +231,17 @@ pub(super) fn stands(inode: &Inode, dentry: &Dentry, lookup: Lookup) -> Result<b
     Ok(known == Some(Known::Fresh))
 }
 
-/// What the server says about `path`, where `inode` was. `None` if there is no server now, and the
-/// inode is one to walk over: there it is taken to be still the same.
-pub(super) fn glance(volume: &Volume, inode: &Inode, path: &str) -> Result<Option<Attr>> {
+/// What the server says about `path`, where `inode` was. `None` if there is no server now, or among
+/// links one that takes its time, and the inode is one to walk over: there it is taken to be still
+/// the same.
+pub(super) fn glance(mounted: &Mounted, inode: &Inode, path: &str) -> Result<Option<Attr>> {
+    let volume = mounted.volume();
     match inode.kind() {
         Kind::File => Ok(Some(volume.stat(path)?)),
-        Kind::Dir | Kind::Link => Ok(volume.glance(path)?),
+        Kind::Dir | Kind::Link => {
+            let patience = mounted.has_links().then_some(PATIENCE);
+            Ok(volume.glance(path, patience)?)
+        }
     }
 }
 

@@ -684,7 +684,7 @@ impl dentry::Operations for Fs {
                 before.asked = asked;
                 *found
             }
-            None => match automount::glance(volume, &inode, path.as_str()) {
+            None => match automount::glance(&mounted, &inode, path.as_str()) {
                 Ok(Some(found)) => found,
                 // What is on the way to somewhere else is not held up by a server that is lost.
                 Ok(None) => return Ok(true),
