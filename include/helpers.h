@@ -36,6 +36,9 @@ struct rsdfs_sizes {
 };
 extern const struct rsdfs_sizes rsdfs_sizes;
 
+/* param: set before init, and not changed after it */
+extern unsigned int rsdfs_cache_max;
+
 /* net: namespaces */
 struct net *rsdfs_net_current(void);
 struct net *rsdfs_net_init(void);

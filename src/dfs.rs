@@ -4,3 +4,5 @@
 
 pub(crate) mod cache;
 pub(crate) mod domains;
+mod referral;
+mod table;

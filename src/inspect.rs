@@ -8,6 +8,7 @@
 mod connections;
 mod dfscache;
 mod domains;
+mod export;
 mod mounts;
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
 use connections::Connections;
 use dfscache::DfsCache;
 use domains::Domains;
+use export::Export;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -31,6 +33,7 @@ pub(crate) struct Inspect {
     _connections: File,
     _dfscache: File,
     _domains: File,
+    _export: File,
     _mounts: File,
 }
 
@@ -50,6 +53,7 @@ impl Inspect {
             },
             GFP_KERNEL,
         )?;
+        let export = Arc::pin_init(Export::new(world), GFP_KERNEL)?;
         let mounts = Arc::new(
             Mounts {
                 world: world.clone(),
@@ -66,6 +70,7 @@ impl Inspect {
             _connections: dir.file(c"connections", 0o444, connections)?,
             _dfscache: dir.file(c"dfscache", 0o644, cache)?,
             _domains: dir.file(c"domains", 0o444, domains)?,
+            _export: dir.file(c"dfscache_export", 0o600, export)?,
             _mounts: dir.file(c"mounts", 0o444, mounts)?,
         })
     }

@@ -19,6 +19,7 @@ pub(crate) mod links;
 pub(crate) mod list;
 pub(crate) mod ops;
 pub(crate) mod options;
+pub(crate) mod owner;
 pub(crate) mod reconnect;
 pub(crate) mod referral;
 pub(crate) mod refresh;

@@ -24,6 +24,7 @@ pub(crate) mod fs;
 pub(crate) mod global;
 pub(crate) mod iter;
 pub(crate) mod net;
+pub(crate) mod param;
 pub(crate) mod proc;
 pub(crate) mod socket;
 pub(crate) mod thread;

@@ -1,13 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A hashtable of referrals, keyed by path and by whom they were given to.
+//! The referral cache: referrals by path and by whom they were given to.
 //!
 //! An entry is an immutable snapshot, [`Referral`]: whoever holds one can go on using it while a
-//! newer one takes its place. Only the hint and the health of its targets change, in place.
+//! newer one takes its place. The cache answers from memory and never asks anybody. It is bounded
+//! in entries and in bytes; what was not used for longest goes first.
 //!
-//! Locks: `Cache::table`, then `Referral::health`; both are leaves: nothing waits under them.
+//! Locks: `Cache::table`, then `Referral::health`, both leaves; `Cache::complaints`, a leaf. Under
+//! none of them anything is allocated or waited for: the table grows by memory that was got before.
 
-use core::mem;
+pub(crate) use super::referral::{
+    Blob,
+    Holder,
+    Owner,
+    Referral, //
+};
+
+use super::table::{
+    supersedes,
+    Room,
+    Slot,
+    Table, //
+};
+use crate::sys::{
+    crypto,
+    time::now_ns, //
+};
 use kernel::{
     new_mutex,
     new_spinlock,
@@ -24,97 +42,24 @@ use kernel::{
 };
 use rsdfs_proto::{
     dfs::{
+        complaint::{
+            topic,
+            Complaints, //
+        },
         entry::Entry,
         path::Path, //
     },
-    failover::Health,
     time::Instant, //
 };
 
-/// A referral response as it was received.
-pub(crate) struct Blob(pub(crate) KVec<u8>);
+/// Fewest and most entries that can be asked for.
+const ENTRIES: (usize, usize) = (16, 1 << 20);
 
-impl AsRef<[u8]> for Blob {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-/// Buckets of the table; a power of two.
-const BUCKETS: usize = 512;
-
-/// Entries kept at most; beyond, the one not used for longest goes.
-const CAPACITY: usize = 4096;
-
-/// Whom a referral was given to: entries of different owners never mix.
-pub(crate) trait Owner: Send + Sync {
-    /// Whether referrals of `other` may be used by this owner too.
-    fn same(&self, other: &Self) -> bool;
-}
-
-/// One cached referral.
-#[pin_data]
-pub(crate) struct Referral<O> {
-    /// The path it is about, in device form.
-    pub(crate) path: KVec<u8>,
-    pub(crate) entry: Entry<Blob>,
-    /// By whose leave it was fetched, and may be fetched again.
-    pub(crate) owner: Arc<O>,
-    hint: Atomic<usize>,
-    used: Atomic<u64>,
-    /// When it was last tried to fetch it again.
-    tried: Atomic<u64>,
-    #[pin]
-    health: SpinLock<KVec<Health>>,
-}
-
-impl<O> Referral<O> {
-    /// The index of the target in use, or to be tried first.
-    pub(crate) fn hint(&self) -> usize {
-        self.hint.load(Relaxed)
-    }
-
-    /// Makes target `index` the one to be tried first.
-    pub(crate) fn set_hint(&self, index: usize) {
-        self.hint.store(index, Relaxed);
-    }
-
-    /// What is known of target `index`.
-    pub(crate) fn health(&self, index: usize) -> Health {
-        self.health.lock().get(index).copied().unwrap_or_default()
-    }
-
-    /// Replaces what is known of target `index`.
-    pub(crate) fn set_health(&self, index: usize, health: Health) {
-        if let Some(slot) = self.health.lock().get_mut(index) {
-            *slot = health;
-        }
-    }
-
-    /// Whether it is time to try to fetch it again: at most once in a while.
-    pub(crate) fn may_refresh(&self, now: Instant) -> bool {
-        let last = Instant(self.tried.load(Relaxed));
-        let wait = (self.entry.ttl().0 / 8).max(1000);
-        if now.since(last).0 < wait {
-            return false;
-        }
-        self.tried.store(now.0, Relaxed);
-        true
-    }
-
-    /// The path as text.
-    pub(crate) fn text(&self) -> &str {
-        core::str::from_utf8(&self.path).unwrap_or_default()
-    }
-
-    /// Notes a use.
-    fn touch(&self, now: Instant) {
-        self.used.store(now.0, Relaxed);
-    }
-}
+/// Bytes there are for each entry, on an average: some have hundreds of targets.
+const BYTES_EACH: usize = 1024;
 
 /// What the cache has to say about a path.
-pub(crate) enum Answer<O> {
+pub(crate) enum Answer<O: Owner> {
     /// A referral whose time to live has not passed.
     Fresh(Arc<Referral<O>>),
     /// A referral to be used if no newer can be had.
@@ -123,30 +68,75 @@ pub(crate) enum Answer<O> {
     Miss,
 }
 
-struct Table<O> {
-    buckets: KVec<KVec<Arc<Referral<O>>>>,
-    count: usize,
+/// What happened so far.
+pub(crate) struct Counts {
+    /// Times [`Cache::find`] was asked.
+    pub(crate) lookups: Atomic<u64>,
+    /// Nanoseconds it took in all.
+    pub(crate) lookup_ns: Atomic<u64>,
+    /// Times it knew nothing.
+    pub(crate) misses: Atomic<u64>,
+    /// Times it had an expired referral only.
+    pub(crate) stale: Atomic<u64>,
+    /// Entries that had to make room.
+    pub(crate) evicted: Atomic<u64>,
+    /// Responses that were malformed.
+    pub(crate) refused: Atomic<u64>,
+    /// Referrals that were fetched again in time.
+    pub(crate) refreshed: Atomic<u64>,
+    /// Referrals that could not be.
+    pub(crate) refresh_failed: Atomic<u64>,
+}
+
+impl Counts {
+    fn new() -> Self {
+        Self {
+            lookups: Atomic::new(0),
+            lookup_ns: Atomic::new(0),
+            misses: Atomic::new(0),
+            stale: Atomic::new(0),
+            evicted: Atomic::new(0),
+            refused: Atomic::new(0),
+            refreshed: Atomic::new(0),
+            refresh_failed: Atomic::new(0),
+        }
+    }
+}
+
+/// How large it is.
+pub(crate) struct Size {
+    pub(crate) entries: usize,
+    pub(crate) most: usize,
+    /// Of the entries.
+    pub(crate) bytes: usize,
+    /// Of the table.
+    pub(crate) table_bytes: usize,
 }
 
 /// The cache; see the module.
 #[pin_data]
-pub(crate) struct Cache<O> {
+pub(crate) struct Cache<O: Owner> {
     seed: u64,
+    /// Entries at most.
+    most: usize,
+    pub(crate) counts: Counts,
     #[pin]
     table: Mutex<Table<O>>,
+    #[pin]
+    complaints: SpinLock<Complaints>,
 }
 
 impl<O: Owner> Cache<O> {
-    /// An empty cache; `seed` makes its hash values unpredictable.
-    pub(crate) fn new(seed: u64) -> Result<Arc<Self>> {
-        let mut buckets = KVec::with_capacity(BUCKETS, GFP_KERNEL)?;
-        for _ in 0..BUCKETS {
-            buckets.push(KVec::new(), GFP_KERNEL)?;
-        }
+    /// An empty cache for `most` entries, 16 to 1 048 576; `seed` makes its hash values
+    /// unpredictable.
+    pub(crate) fn new(seed: u64, most: usize) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 seed,
-                table <- new_mutex!(Table { buckets, count: 0 }),
+                most: most.clamp(ENTRIES.0, ENTRIES.1),
+                counts: Counts::new(),
+                table <- new_mutex!(Table::new()),
+                complaints <- new_spinlock!(Complaints::new()),
             }),
             GFP_KERNEL,
         )
@@ -154,22 +144,27 @@ impl<O: Owner> Cache<O> {
 
     /// The referral with the longest prefix of `path`. Never does I/O.
     pub(crate) fn find(&self, path: &Path<'_>, owner: &O, now: Instant) -> Answer<O> {
-        let table = self.table.lock();
-        for prefix in path.prefixes() {
-            let bucket = table.buckets.get(self.bucket(&prefix));
-            let mut entries = bucket.into_iter().flatten();
-            let Some(found) = entries.find(|entry| matches(entry, &prefix, owner)) else {
-                continue;
-            };
-            found.touch(now);
-            let found = found.clone();
-            return if found.entry.is_fresh(now) {
-                Answer::Fresh(found)
-            } else {
+        let begin = now_ns();
+        let mut table = self.table.lock();
+        let found = table.longest(path, self.seed, owner, now).and_then(|slot| {
+            table.used(slot, now);
+            table.get(slot).cloned()
+        });
+        drop(table);
+        let took = now_ns().saturating_sub(begin);
+        self.counts.lookups.fetch_add(1, Relaxed);
+        self.counts.lookup_ns.fetch_add(took, Relaxed);
+        match found {
+            Some(found) if found.entry.is_fresh(now) => Answer::Fresh(found),
+            Some(found) => {
+                self.counts.stale.fetch_add(1, Relaxed);
                 Answer::Stale(found)
-            };
+            }
+            None => {
+                self.counts.misses.fetch_add(1, Relaxed);
+                Answer::Miss
+            }
         }
-        Answer::Miss
     }
 
     /// Takes in the answer to a request for `path`. Hint and health are carried over from the
@@ -179,113 +174,219 @@ impl<O: Owner> Cache<O> {
         path: &Path<'_>,
         entry: Entry<Blob>,
         owner: &Arc<O>,
-        now: Instant,
     ) -> Result<Arc<Referral<O>>> {
         let key = path.prefix(entry.depth()).ok_or(EINVAL)?;
-        let mut text = KVec::new();
-        write_path(&mut text, &key)?;
-        let health = KVec::from_elem(Health::NEW, entry.count(), GFP_KERNEL)?;
-        let fresh = Arc::pin_init(
-            pin_init!(Referral {
-                path: text,
-                entry,
-                owner: owner.clone(),
-                hint: Atomic::new(0),
-                used: Atomic::new(now.0),
-                tried: Atomic::new(now.0),
-                health <- new_spinlock!(health),
-            }),
-            GFP_KERNEL,
-        )?;
+        let fresh = Referral::new(&key, entry, Holder::Own(owner.clone()))?;
+        self.enter(&key, &fresh)?;
+        Ok(fresh)
+    }
+
+    /// Makes an entry of what was imported; it counts when it is given to [`Self::import`].
+    pub(crate) fn heard(
+        path: &Path<'_>,
+        entry: Entry<Blob>,
+        bound: &Arc<O::Bound>,
+    ) -> Result<Arc<Referral<O>>> {
+        let key = path.prefix(entry.depth()).ok_or(EINVAL)?;
+        Referral::new(&key, entry.unconfirmed(), Holder::Import(bound.clone()))
+    }
+
+    /// Takes in all of `entries`, or none if they are too many: `ENOSPC`.
+    pub(crate) fn import(&self, entries: &[Arc<Referral<O>>]) -> Result {
+        let bytes = entries.iter().map(|entry| entry.bytes());
+        let bytes = bytes.fold(0, usize::saturating_add);
+        if entries.len() > self.most || bytes > self.most_bytes() {
+            return Err(ENOSPC);
+        }
+        while self.table.lock().capacity() < entries.len() {
+            if !self.grow()? {
+                break;
+            }
+        }
+        for entry in entries {
+            let path = Path::device(entry.text()).map_err(|_| EINVAL)?;
+            self.enter(&path, entry)?;
+        }
+        Ok(())
+    }
+
+    /// Up to `most` referrals that it is time to fetch again. Each is due again in a while, whatever
+    /// comes of it.
+    pub(crate) fn take_due(&self, now: Instant, most: usize) -> Result<KVec<Arc<Referral<O>>>> {
+        let mut due = KVec::with_capacity(most, GFP_KERNEL)?;
+        let random = random();
         let mut table = self.table.lock();
-        let bucket = table.buckets.get_mut(self.bucket(&key)).ok_or(EINVAL)?;
-        let old = bucket.iter_mut().find(|entry| matches(entry, &key, owner));
-        let gone = match old {
-            Some(slot) => {
-                inherit(&fresh, slot);
-                Some(mem::replace(slot, fresh.clone()))
+        for _ in 0..most {
+            // A few numbers out of one, so that what is due together is not due together again.
+            let spread = random.rotate_left(table.len() as u32 ^ due.len() as u32);
+            let Some(entry) = table.take_due(now, spread) else {
+                break;
+            };
+            if due.push_within_capacity(entry).is_err() {
+                break;
             }
-            None => {
-                bucket.push(fresh.clone(), GFP_KERNEL)?;
-                table.count = table.count.saturating_add(1);
-                if table.count > CAPACITY {
-                    table.evict()
-                } else {
-                    None
-                }
-            }
-        };
+        }
+        drop(table);
+        Ok(due)
+    }
+
+    /// Has a referral fetched again at `due` and not before.
+    pub(crate) fn postpone(&self, entry: &Arc<Referral<O>>, due: Instant) {
+        let Some(hash) = self.hash(entry) else { return };
+        let mut table = self.table.lock();
+        if let Some(slot) = table.slot_of(hash, entry) {
+            table.set_due(slot, due);
+        }
+    }
+
+    /// Drops a referral.
+    pub(crate) fn forget(&self, entry: &Arc<Referral<O>>) {
+        let Some(hash) = self.hash(entry) else { return };
+        let mut table = self.table.lock();
+        let slot = table.slot_of(hash, entry);
+        let gone = slot.and_then(|slot| table.remove(slot));
         drop(table);
         drop(gone);
-        Ok(fresh)
     }
 
     /// Forgets everything.
     pub(crate) fn flush(&self) {
-        let mut gone = KVec::new();
         let mut table = self.table.lock();
-        for bucket in table.buckets.iter_mut() {
-            // Without memory for it they are dropped under the lock, which is no harm.
-            let _ = gone.push(mem::take(bucket), GFP_KERNEL);
-        }
-        table.count = 0;
+        let gone = core::mem::replace(&mut *table, Table::new());
         drop(table);
+        drop(gone);
     }
 
-    /// All entries, in no particular order.
-    pub(crate) fn all(&self) -> Result<KVec<Arc<Referral<O>>>> {
+    /// All entries, those used last first.
+    pub(crate) fn all(&self) -> Result<KVVec<Arc<Referral<O>>>> {
+        let mut all = KVVec::new();
+        loop {
+            let len = self.table.lock().len();
+            all.reserve(len, GFP_KERNEL)?;
+            let table = self.table.lock();
+            if table.len() > all.capacity() {
+                continue;
+            }
+            for entry in table.entries() {
+                if all.push_within_capacity(entry.clone()).is_err() {
+                    break;
+                }
+            }
+            drop(table);
+            return Ok(all);
+        }
+    }
+
+    /// How large it is.
+    pub(crate) fn size(&self) -> Size {
         let table = self.table.lock();
-        let mut all = KVec::with_capacity(table.count, GFP_KERNEL)?;
-        for entry in table.buckets.iter().flatten() {
-            all.push(entry.clone(), GFP_KERNEL)?;
+        Size {
+            entries: table.len(),
+            most: self.most,
+            bytes: table.bytes(),
+            table_bytes: table.own_bytes(),
         }
-        Ok(all)
     }
 
-    fn bucket(&self, key: &Path<'_>) -> usize {
-        key.hash(self.seed) as usize & (BUCKETS - 1)
+    /// Notes that a response of `server` was refused for this reason. Whether to say so in the log:
+    /// once in a while.
+    pub(crate) fn refused(&self, server: &str, why: &str, now: Instant) -> bool {
+        self.counts.refused.fetch_add(1, Relaxed);
+        self.complaints.lock().may(topic(server, why), now)
     }
-}
 
-impl<O> Table<O> {
-    /// Takes out the entry that was not used for longest.
-    fn evict(&mut self) -> Option<Arc<Referral<O>>> {
-        let mut oldest = (u64::MAX, 0, 0);
-        for (b, bucket) in self.buckets.iter().enumerate() {
-            for (slot, entry) in bucket.iter().enumerate() {
-                oldest = oldest.min((entry.used.load(Relaxed), b, slot));
+    /// In bytes.
+    pub(crate) fn most_bytes(&self) -> usize {
+        self.most.saturating_mul(BYTES_EACH)
+    }
+
+    fn hash(&self, entry: &Referral<O>) -> Option<u64> {
+        let path = Path::device(entry.text()).ok()?;
+        Some(path.hash(self.seed))
+    }
+
+    /// Puts an entry in place of what it supersedes, or into a free slot, for which others may have
+    /// to go.
+    fn enter(&self, path: &Path<'_>, new: &Arc<Referral<O>>) -> Result {
+        let hash = path.hash(self.seed);
+        let replaced = |entry: &Referral<O>| supersedes(&new.holder, &entry.holder);
+        let at = |table: &Table<O>| table.exact(hash, path, path.depth(), replaced);
+        let full = {
+            let table = self.table.lock();
+            let old = at(&table).and_then(|slot| table.get(slot).cloned());
+            let full = table.len() >= table.capacity();
+            drop(table);
+            if let Some(old) = &old {
+                new.inherit(old);
+            }
+            old.is_none() && full
+        };
+        if full {
+            // Without memory for it, another one has to go.
+            let grown = self.grow();
+            if grown.is_err() && self.table.lock().capacity() == 0 {
+                return Err(ENOMEM);
             }
         }
-        let (_, bucket, slot) = oldest;
-        let gone = self.buckets.get_mut(bucket)?.remove(slot).ok()?;
-        self.count = self.count.saturating_sub(1);
-        Some(gone)
-    }
-}
-
-fn matches<O: Owner>(entry: &Referral<O>, key: &Path<'_>, owner: &O) -> bool {
-    entry.owner.same(owner) && Path::parse(entry.text()).is_ok_and(|path| path == *key)
-}
-
-/// Carries over what is known of the targets that are still there.
-fn inherit<O>(new: &Referral<O>, old: &Referral<O>) {
-    let hint = old.hint();
-    for target in old.entry.targets(hint) {
-        if let Some(index) = new.entry.position(&target) {
-            new.set_health(index, old.health(target.index));
-            if target.index == hint {
-                new.set_hint(index);
+        let due = new.entry.refresh_at(random());
+        let import = |entry: &Referral<O>| entry.is_import() && replaced(entry);
+        let mut table = self.table.lock();
+        let (gone, evicted): (Slot<O>, Slot<O>) = match at(&table) {
+            Some(slot) => (table.replace(slot, new.clone(), due), None),
+            None => {
+                let evicted = (table.len() >= table.capacity()).then(|| table.evict());
+                let left = table.insert(hash, path.depth(), new.clone(), due);
+                (left, evicted.flatten())
             }
+        };
+        // What was imported is confirmed now.
+        let confirmed = match new.is_import() {
+            true => None,
+            false => table.exact(hash, path, path.depth(), import),
+        };
+        let confirmed = confirmed.and_then(|slot| table.remove(slot));
+        drop(table);
+        self.count_evicted(&evicted);
+        drop((gone, evicted, confirmed));
+        self.trim();
+        Ok(())
+    }
+
+    /// Gets memory for more entries; whether there may be more.
+    fn grow(&self) -> Result<bool> {
+        let capacity = self.table.lock().capacity();
+        let Some(room) = Room::beyond(capacity, self.most)? else {
+            return Ok(false);
+        };
+        let mut table = self.table.lock();
+        let left = table.grow(room);
+        drop(table);
+        drop(left);
+        Ok(true)
+    }
+
+    /// Lets entries go until the rest is small enough.
+    fn trim(&self) {
+        loop {
+            let mut table = self.table.lock();
+            if table.bytes() <= self.most_bytes() || table.len() <= 1 {
+                return;
+            }
+            let gone = table.evict();
+            drop(table);
+            self.count_evicted(&gone);
+        }
+    }
+
+    fn count_evicted(&self, gone: &Slot<O>) {
+        if gone.is_some() {
+            self.counts.evicted.fetch_add(1, Relaxed);
         }
     }
 }
 
-/// Appends the device form of `path`.
-fn write_path(out: &mut KVec<u8>, path: &Path<'_>) -> Result {
-    out.push(b'/', GFP_KERNEL)?;
-    for component in path.components() {
-        out.push(b'/', GFP_KERNEL)?;
-        out.extend_from_slice(component.as_bytes(), GFP_KERNEL)?;
-    }
-    Ok(())
+fn random() -> u32 {
+    let mut bytes = [0; 4];
+    crypto::random(&mut bytes);
+    u32::from_le_bytes(bytes)
 }

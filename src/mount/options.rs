@@ -109,6 +109,9 @@ pub(crate) struct Options {
     failback: Failback,
     /// In seconds.
     failback_after: u64,
+    /// In seconds.
+    stale_ttl: u64,
+    site: KVec<u8>,
 }
 
 /// What sizes may be.
@@ -116,6 +119,9 @@ const SIZES: (u64, u64) = (4096, 8 << 20);
 
 /// The size unless one is given: what servers commonly allow at most, or less.
 const SIZE: usize = 4 << 20;
+
+/// The seconds for which an expired referral may be used unless others are given: a day.
+const STALE_TTL: u64 = 24 * 60 * 60;
 
 impl Options {
     /// The defaults. Everything belongs to `uid` and `gid`.
@@ -147,6 +153,8 @@ impl Options {
             nosharesock: false,
             failback: Failback::Auto,
             failback_after: 30,
+            stale_ttl: STALE_TTL,
+            site: KVec::new(),
         }
     }
 
@@ -204,6 +212,8 @@ impl Options {
             "nodfs" => self.nodfs = option.flag()?,
             "failback" => self.failback = Failback::parse(&option)?,
             "failback_after" => self.failback_after = option.number(0, 86_400, "seconds")?,
+            "stale_ttl" => self.stale_ttl = option.number(0, 31_536_000, "seconds")?,
+            "site" => self.site = copy(option.word()?)?,
             "nosharesock" => self.nosharesock = option.flag()?,
             _ => {
                 return Err(match value::refusal(key) {
@@ -318,6 +328,16 @@ impl Options {
         self.failback_after.saturating_mul(1000)
     }
 
+    /// For how many seconds an expired referral may be used.
+    pub(crate) fn stale_ttl(&self) -> u64 {
+        self.stale_ttl
+    }
+
+    /// The site of this machine, for the order of targets.
+    pub(crate) fn site(&self) -> Option<&str> {
+        Some(text(&self.site)).filter(|site| !site.is_empty())
+    }
+
     /// After how many milliseconds without a server an operation fails; `None`: never.
     pub(crate) fn soft_ms(&self) -> Option<u64> {
         self.soft.then_some(self.timeout.saturating_mul(1000))
@@ -372,6 +392,7 @@ impl Options {
             && (self.address.is_none() || *self.source == *other.source)
             && self.port == other.port
             && self.nodfs == other.nodfs
+            && *self.site == *other.site
             && self.echo_interval == other.echo_interval
     }
 
@@ -458,6 +479,12 @@ impl Options {
         if !self.nodfs {
             out.value("failback", self.failback.name());
             out.value("failback_after", self.failback_after);
+        }
+        if self.stale_ttl != STALE_TTL {
+            out.value("stale_ttl", self.stale_ttl);
+        }
+        if !self.site.is_empty() {
+            out.value("site", text(&self.site));
         }
     }
 }

@@ -296,7 +296,7 @@ fn expand(
         return Ok(());
     };
     outlook.known |= depth == 0;
-    outlook.failback |= referral.entry.failback();
+    outlook.failback |= referral.entry.wants_failback();
     let mut buffer = KBox::new([0; MAX_LEN], GFP_KERNEL)?;
     for (rank, target) in referral.entry.targets(usize::MAX).enumerate() {
         outlook.seen = outlook.seen.saturating_add(1);

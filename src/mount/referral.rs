@@ -23,12 +23,16 @@ use crate::{
     },
     sys::{
         errno,
+        fmt::Plain,
         time::now_ms, //
     },
     transport::Error, //
 };
 use core::net::Ipv4Addr;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    str::CString, //
+};
 use rsdfs_proto::{
     codec::Writer,
     dfs::{
@@ -37,11 +41,13 @@ use rsdfs_proto::{
             Entry,
             NameList, //
         },
+        escape::escaped,
         path::{
             Path,
             MAX_LEN, //
         },
         referral::{
+            Flaw,
             Request,
             Subject, //
         }, //
@@ -69,12 +75,29 @@ pub(super) fn fetch(
     session: &Session,
     path: &Path<'_>,
     attempt: &Attempt,
-) -> Result<Cached> {
-    let blob = blob(session, Subject::Path(*path), attempt)?;
+) -> core::result::Result<Cached, Trouble> {
+    let blob = blob(seeker, session, Subject::Path(*path), attempt)?;
+    let entry = Entry::parse(path, blob, Instant(now_ms()));
+    let entry = entry.map_err(|flaw| refuse(seeker, session, flaw))?;
+    Ok(seeker.world.cache.put(path, entry, &seeker.account)?)
+}
+
+/// Counts a malformed response, says so in the log once in a while, and makes an error of it.
+fn refuse(seeker: &Seeker, session: &Session, flaw: Flaw) -> Trouble {
+    let server = session.server().host();
     let now = Instant(now_ms());
-    let entry = Entry::parse(path, blob, now)?;
-    let cache = &seeker.world.cache;
-    Ok(cache.put(path, entry, &seeker.account, now)?)
+    if seeker.world.cache.refused(server, flaw.text(), now) {
+        pr_warn!(
+            "{} sent a bad referral: {}\n",
+            Plain(escaped(server)),
+            Plain(flaw)
+        );
+    }
+    let message = CString::try_from_fmt(fmt!("bad referral: {}", Plain(flaw)));
+    Trouble {
+        message: message.ok(),
+        ..Trouble::from(errno::EPROTO)
+    }
 }
 
 /// Finds out whether the host of `path` is a domain, by asking the server of `session`, which was
@@ -98,7 +121,7 @@ pub(super) fn domain(
     if !asked && known.is_some_and(|known| now < known.expires()) {
         return Ok(None);
     }
-    let Some(list) = names(session, Subject::Domain(name), attempt)? else {
+    let Some(list) = names(seeker, session, Subject::Domain(name), attempt)? else {
         return Ok(None);
     };
     let mut domain = Domain::new(name, &seeker.account, list.expires())?;
@@ -115,7 +138,7 @@ pub(super) fn domain(
         return Ok(None);
     }
     if asked && !name.contains('.') {
-        if let Some(long) = long_name(session, name, attempt)? {
+        if let Some(long) = long_name(seeker, session, name, attempt)? {
             return Ok(Some(Place::Alias(long)));
         }
     }
@@ -125,8 +148,13 @@ pub(super) fn domain(
 
 /// The domain that has `short` as its first label, among those the server knows: some servers
 /// answer only for the long name.
-fn long_name(session: &Session, short: &str, attempt: &Attempt) -> Result<Option<KVec<u8>>> {
-    let Some(list) = names(session, Subject::Domains, attempt)? else {
+fn long_name(
+    seeker: &Seeker,
+    session: &Session,
+    short: &str,
+    attempt: &Attempt,
+) -> Result<Option<KVec<u8>>> {
+    let Some(list) = names(seeker, session, Subject::Domains, attempt)? else {
         return Ok(None);
     };
     let mut text = KVec::from_elem(0u8, MAX_LEN, GFP_KERNEL)?;
@@ -144,33 +172,69 @@ fn long_name(session: &Session, short: &str, attempt: &Attempt) -> Result<Option
 
 /// A list of names; `None` if the server has none to give.
 fn names(
+    seeker: &Seeker,
     session: &Session,
     subject: Subject<'_>,
     attempt: &Attempt,
 ) -> Result<Option<NameList<Blob>>> {
-    match blob(session, subject, attempt) {
-        Ok(blob) => Ok(NameList::parse(blob, Instant(now_ms())).ok()),
+    match blob(seeker, session, subject, attempt) {
+        Ok(blob) => Ok(NameList::parse(blob, Instant(now_ms()))
+            .map_err(|flaw| refuse(seeker, session, flaw))
+            .ok()),
         Err(Error::Status(_) | Error::Malformed) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// What the server of `session` says about `subject`.
-fn blob(session: &Session, subject: Subject<'_>, attempt: &Attempt) -> Result<Blob> {
-    let tree = session.ipc(attempt)?;
+/// What the server of `session` says about `subject`; to an account with a site in the order that is
+/// best for it, if the server can.
+fn blob(
+    seeker: &Seeker,
+    session: &Session,
+    subject: Subject<'_>,
+    attempt: &Attempt,
+) -> Result<Blob> {
     let request = Request::new(subject);
+    let site = seeker.account.options.site();
+    if let (Some(_), Subject::Path(_)) = (site, subject) {
+        match put_question(session, &Request { site, ..request }, attempt) {
+            Err(Error::Status(status)) if is_unknown(status) => {}
+            answer => return answer,
+        }
+    }
+    put_question(session, &request, attempt)
+}
+
+/// Whether a server says so that does not know a control code.
+fn is_unknown(status: NtStatus) -> bool {
+    matches!(
+        status,
+        NtStatus::NOT_SUPPORTED
+            | NtStatus::NOT_IMPLEMENTED
+            | NtStatus::INVALID_DEVICE_REQUEST
+            | NtStatus::INVALID_PARAMETER
+            | NtStatus::FS_DRIVER_REQUIRED
+    )
+}
+
+fn put_question(session: &Session, request: &Request<'_>, attempt: &Attempt) -> Result<Blob> {
     let mut input = KVec::from_elem(0, request.len(), GFP_KERNEL)?;
     request.emit(&mut Writer::new(&mut input))?;
-    match ask(session, tree, &input, SMALL, attempt) {
+    let question = |room| Ioctl {
+        code: request.fsctl(),
+        ..Ioctl::referral(&input, room)
+    };
+    let tree = session.ipc(attempt)?;
+    match ask(session, tree, &question(SMALL), attempt) {
         Err(Error::Status(NtStatus::BUFFER_OVERFLOW | NtStatus::BUFFER_TOO_SMALL)) => {
-            ask(session, tree, &input, LARGE, attempt)
+            ask(session, tree, &question(LARGE), attempt)
         }
         answer => answer,
     }
 }
 
-fn ask(session: &Session, tree: u32, input: &[u8], room: u32, attempt: &Attempt) -> Result<Blob> {
-    let answer = session.call(tree, &Ioctl::referral(input, room), attempt)?;
+fn ask(session: &Session, tree: u32, question: &Ioctl<'_>, attempt: &Attempt) -> Result<Blob> {
+    let answer = session.call(tree, question, attempt)?;
     let message = answer.message()?;
     success(message.header.status)?;
     let output = Ioctl::parse(&message)?.output;

@@ -152,8 +152,8 @@ fn find(
         }
         match referral::fetch(seeker, session, path, attempt) {
             Ok(referral) if !is_here(&referral, path) => return Ok(Place::Elsewhere(referral)),
-            Ok(_) | Err(Error::Status(_)) => {}
-            Err(error) => return Err(error.into()),
+            Err(trouble) if trouble.fault.status.is_none() => return Err(trouble),
+            Ok(_) | Err(_) => {}
         }
     }
     let (id, _) = connected.map_err(|error| match error {

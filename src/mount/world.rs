@@ -9,16 +9,14 @@ use super::{
 };
 use crate::{
     dfs::{
-        cache::{
-            Cache,
-            Owner, //
-        },
+        cache::Cache,
         domains::Domains, //
     },
     sys::{
         crypto,
         global::Global,
         net::Net,
+        param,
         thread::Thread,
         work::{
             self,
@@ -57,12 +55,6 @@ impl Account {
     }
 }
 
-impl Owner for Account {
-    fn same(&self, other: &Self) -> bool {
-        self.net == other.net && self.options.same_identity(&other.options)
-    }
-}
-
 /// See the module.
 #[pin_data]
 pub(crate) struct World {
@@ -90,7 +82,7 @@ impl World {
         crypto::random(&mut client_guid);
         let world = Arc::pin_init(
             try_pin_init!(Self {
-                cache: Cache::new(u64::from_le_bytes(seed))?,
+                cache: Cache::new(u64::from_le_bytes(seed), param::cache_max())?,
                 domains <- Domains::new(),
                 client_guid,
                 queue: queue.handle(),

@@ -3,10 +3,15 @@
 //!
 //! [`path`] is the canonical form of a UNC or DFS path and the key of the referral cache,
 //! [`referral`] the bytes of `FSCTL_DFS_GET_REFERRALS`, and [`entry`] one validated answer with its
-//! age. Who is asked, where the answers are kept and which target is used is decided elsewhere
+//! age; [`index`] finds entries, [`export`] writes and reads them as text ([`escape`]), and
+//! [`complaint`] keeps the log short. Who is asked, where the answers are kept and which target is used is decided elsewhere
 //! (`crate::failover` for the last).
 
+pub mod complaint;
 pub mod entry;
+pub mod escape;
+pub mod export;
+pub mod index;
 pub mod path;
 pub mod referral;
 

@@ -55,6 +55,12 @@ const struct rsdfs_sizes rsdfs_sizes = {
 	.proc_ops = sizeof(struct proc_ops),
 };
 
+/* param; module! has parameters too, but they do not show in /sys/module */
+
+unsigned int rsdfs_cache_max = 64000;
+module_param_named(cache_max, rsdfs_cache_max, uint, 0444);
+MODULE_PARM_DESC(cache_max, "Referrals kept at most, 16 to 1048576 (default 64000)");
+
 /* net: namespaces */
 
 /* A task that is exiting has no namespaces any more. */

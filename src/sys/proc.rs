@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Text files under `/proc` that are made when they are opened, and take commands when written to.
+//! Text files under `/proc` that are made when they are opened, and take commands, or a text in
+//! pieces, when written to.
+//!
+//! Lock: `Opened::text`, of one open file; under it [`Show::append`] runs.
 //!
 //! Removing a file waits for calls in progress, so what a file shows lives as long as anyone looks.
 //!
@@ -21,8 +24,12 @@ use kernel::{
         from_result,
         to_result, //
     },
+    new_mutex,
     prelude::*,
-    sync::Arc,
+    sync::{
+        Arc,
+        Mutex, //
+    },
     types::Opaque,
     uaccess::{
         UserPtr,
@@ -33,6 +40,9 @@ use kernel::{
 /// The longest command that can be written, in bytes.
 const LONGEST: usize = 4096;
 
+/// The longest piece of a text that is taken at once, in bytes; `write()` says how much was.
+const PIECE: usize = 64 << 10;
+
 /// What a file shows and does.
 pub(crate) trait Show: Send + Sync {
     /// Writes the whole text; called for each reader, and again if it did not fit.
@@ -42,6 +52,23 @@ pub(crate) trait Show: Send + Sync {
     fn write(&self, input: &[u8]) -> Result {
         let _ = input;
         Err(super::errno::EOPNOTSUPP)
+    }
+
+    /// Whether it takes a text in pieces instead of commands.
+    fn takes_text(&self) -> bool {
+        false
+    }
+
+    /// Takes the next piece of a text; `text` is kept for as long as the file is open, at first
+    /// empty. By default the piece is a command.
+    fn append(&self, text: &mut KVVec<u8>, piece: &[u8]) -> Result {
+        let _ = text;
+        self.write(piece)
+    }
+
+    /// The file that was written to is closed; `text` is what is left.
+    fn closed(&self, text: &[u8]) {
+        let _ = text;
     }
 }
 
@@ -168,31 +195,65 @@ struct Node {
     show: Arc<dyn Show>,
 }
 
+/// What the `private` of an open file's `seq_file` points to.
+#[pin_data]
+struct Opened {
+    show: Arc<dyn Show>,
+    #[pin]
+    text: Mutex<KVVec<u8>>,
+}
+
 /// The operations of all files.
 static OPS: bindings::proc_ops = bindings::proc_ops {
     proc_open: Some(open),
     proc_read: Some(bindings::seq_read),
     proc_write: Some(write),
     proc_lseek: Some(bindings::seq_lseek),
-    proc_release: Some(bindings::single_release),
+    proc_release: Some(release),
     // SAFETY: All zeros are a valid `proc_ops` in which no operation is defined.
     ..unsafe { MaybeUninit::zeroed().assume_init() }
 };
 
 unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: The file is one of ours, so `show` gets the node that it expects.
-    from_result(|| unsafe {
-        let node = bindings::rsdfs_file_pde_data(file);
-        to_result(bindings::single_open(file, Some(show), node)).map(|()| 0)
+    // SAFETY: The data of our files is a node, which lives until all calls have returned.
+    let node = unsafe { &*bindings::rsdfs_file_pde_data(file).cast::<Node>() };
+    from_result(|| {
+        let opened = KBox::pin_init(
+            pin_init!(Opened {
+                show: node.show.clone(),
+                text <- new_mutex!(KVVec::new()),
+            }),
+            GFP_KERNEL,
+        )?;
+        // SAFETY: Pinned contents are not moved by turning the box into a pointer.
+        let opened = KBox::into_raw(unsafe { Pin::into_inner_unchecked(opened) });
+        // SAFETY: The file is one of ours, so `show` gets the `Opened` that it expects.
+        let done = to_result(unsafe { bindings::single_open(file, Some(show), opened.cast()) });
+        if done.is_err() {
+            // SAFETY: The file was not opened, so the box is still ours.
+            drop(unsafe { KBox::from_raw(opened) });
+        }
+        done.map(|()| 0)
     })
 }
 
+unsafe extern "C" fn release(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    // SAFETY: `open` has put a `seq_file` there.
+    let seq = unsafe { (*file).private_data.cast::<bindings::seq_file>() };
+    // SAFETY: And an `Opened` into that, from a box that nobody frees but we here, once.
+    let opened = unsafe { KBox::from_raw((*seq).private.cast::<Opened>()) };
+    // SAFETY: As `open` has called `single_open`.
+    let result = unsafe { bindings::single_release(inode, file) };
+    opened.show.closed(&opened.text.lock());
+    result
+}
+
 unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-    // SAFETY: `single_open` was given the node, which lives until all calls have returned.
-    let node = unsafe { &*(*seq).private.cast::<Node>() };
+    // SAFETY: `single_open` was given the `Opened`, which lives until the file is released.
+    let opened = unsafe { &*(*seq).private.cast::<Opened>() };
     // SAFETY: The `seq_file` is locked for us until we return, and `SeqFile` is transparent.
     let out = unsafe { &mut *seq.cast::<SeqFile>() };
-    from_result(|| node.show.show(out).map(|()| 0))
+    from_result(|| opened.show.show(out).map(|()| 0))
 }
 
 unsafe extern "C" fn write(
@@ -201,15 +262,19 @@ unsafe extern "C" fn write(
     len: usize,
     _pos: *mut bindings::loff_t,
 ) -> isize {
-    // SAFETY: The data of our files is a node, which lives until all calls have returned.
-    let node = unsafe { &*bindings::rsdfs_file_pde_data(file).cast::<Node>() };
+    // SAFETY: `open` has put a `seq_file` there.
+    let seq = unsafe { (*file).private_data.cast::<bindings::seq_file>() };
+    // SAFETY: And an `Opened` into that, which lives until the file is released.
+    let opened = unsafe { &*(*seq).private.cast::<Opened>() };
     from_result(|| {
-        if len > LONGEST {
+        let text = opened.show.takes_text();
+        if len > LONGEST && !text {
             return Err(E2BIG);
         }
+        let len = len.min(PIECE);
         let mut input = KVec::new();
         UserSlice::new(UserPtr::from_addr(from as usize), len).read_all(&mut input, GFP_KERNEL)?;
-        node.show.write(&input)?;
+        opened.show.append(&mut opened.text.lock(), &input)?;
         Ok(isize::try_from(len)?)
     })
 }

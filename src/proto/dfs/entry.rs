@@ -5,16 +5,28 @@
 //! each target, is kept beside it by the owner of the cache.
 
 use super::path::Path;
-use super::referral::{self, Body, Entries, Kind, Names, Response, Wide};
-use crate::codec::Malformed;
+use super::referral::{self, Body, Entries, Flaw, Kind, Names, Response, Wide};
 use crate::time::{Instant, Span};
 use crate::utf16::same_chars;
 
-/// Shortest time to live that is honoured.
+/// Shortest time to live that is honoured: one of 0 would have the server asked without end.
 pub const MIN_TTL: Span = Span::secs(1);
 
 /// Longest time to live that is honoured.
 pub const MAX_TTL: Span = Span::secs(24 * 60 * 60);
+
+/// A referral that could not be fetched again is tried again after an eighth of its time to live,
+/// but not sooner than this.
+pub const MIN_RETRY: Span = Span::secs(1);
+
+/// The same, but not later than this.
+pub const MAX_RETRY: Span = Span::secs(60);
+
+/// A part of `span`, evenly spread by `random`.
+fn some_of(span: Span, random: u32) -> Span {
+    let part = u128::from(span.0).saturating_mul(u128::from(random)) >> 32;
+    Span::ms(u64::try_from(part).unwrap_or(span.0))
+}
 
 /// The time to live of a response: the shortest of its entries, between [`MIN_TTL`] and
 /// [`MAX_TTL`].
@@ -38,24 +50,29 @@ pub struct Entry<B> {
     count: usize,
     received: Instant,
     ttl: Span,
+    confirmed: bool,
 }
 
 impl<B: AsRef<[u8]>> Entry<B> {
     /// Validates `blob`, the answer to a request for `path`, received at `now`.
     ///
-    /// Malformed is what [`Response::parse`] refuses, a list of names, a response without a usable
+    /// Refused is what [`Response::parse`] refuses, a list of names, a response without a usable
     /// target, and one that is not about `path` ([`Response::depth`]).
-    pub fn parse(path: &Path<'_>, blob: B, now: Instant) -> Result<Self, Malformed> {
+    pub fn parse(path: &Path<'_>, blob: B, now: Instant) -> Result<Self, Flaw> {
         let response = Response::parse(blob.as_ref())?;
-        let depth = response.depth(path).ok_or(Malformed)?;
+        if response.kind() == Kind::Names {
+            return Err(Flaw::Names);
+        }
+        let depth = response.depth(path).ok_or(Flaw::Consumed)?;
         let mut count = 0usize;
         for _ in response.targets() {
             count = count.saturating_add(1);
         }
         if count == 0 {
-            return Err(Malformed);
+            return Err(Flaw::NoTarget);
         }
         Ok(Self {
+            confirmed: true,
             kind: response.kind(),
             flags: response.flags,
             failback: response.failback(),
@@ -66,6 +83,19 @@ impl<B: AsRef<[u8]>> Entry<B> {
             ttl: ttl(&response),
             blob,
         })
+    }
+
+    /// The same as something that was heard of: stale from the beginning.
+    pub fn unconfirmed(self) -> Self {
+        Self {
+            confirmed: false,
+            ..self
+        }
+    }
+
+    /// The response as it was received.
+    pub const fn blob(&self) -> &B {
+        &self.blob
     }
 
     /// [`Kind::Root`] or [`Kind::Link`].
@@ -79,7 +109,7 @@ impl<B: AsRef<[u8]>> Entry<B> {
     }
 
     /// Whether clients shall return to a preferred target when it is back.
-    pub const fn failback(&self) -> bool {
+    pub const fn wants_failback(&self) -> bool {
         self.failback
     }
 
@@ -105,12 +135,39 @@ impl<B: AsRef<[u8]>> Entry<B> {
 
     /// When it stops being fresh.
     pub const fn expires(&self) -> Instant {
-        self.received.after(self.ttl)
+        match self.confirmed {
+            true => self.received.after(self.ttl),
+            false => self.received,
+        }
     }
 
-    /// Whether its time to live has not passed. A stale entry stays usable.
+    /// Whether its time to live has not passed. A stale entry stays usable for a while.
     pub fn is_fresh(&self, now: Instant) -> bool {
         now < self.expires()
+    }
+
+    /// Whether it may be used: it is fresh, or expired not more than `stale` ago.
+    pub fn is_usable(&self, now: Instant, stale: Span) -> bool {
+        self.is_fresh(now) || now < self.expires().after(stale)
+    }
+
+    /// When to fetch it again: in the last quarter of its time to live, and not in the last eighth,
+    /// where in it depending on `random`, so that what was fetched together is not fetched together
+    /// again. What is unconfirmed is due at once.
+    pub fn refresh_at(&self, random: u32) -> Instant {
+        if !self.confirmed {
+            return self.received;
+        }
+        let eighth = Span::ms(self.ttl.0 >> 3);
+        let early = eighth.0.saturating_add(some_of(eighth, random).0);
+        Instant(self.expires().0.saturating_sub(early))
+    }
+
+    /// How long to wait before it is tried again to fetch it, also depending on `random`.
+    pub fn retry_after(&self, random: u32) -> Span {
+        let wait = Span::ms(self.ttl.0 >> 3).clamp(MIN_RETRY, MAX_RETRY);
+        let more = some_of(Span::ms(wait.0 >> 2), random);
+        Span::ms(wait.0.saturating_add(more.0))
     }
 
     /// The number of usable targets, 1 to [`super::MAX_TARGETS`].
@@ -227,11 +284,11 @@ pub struct NameList<B> {
 }
 
 impl<B: AsRef<[u8]>> NameList<B> {
-    /// Validates `blob`, received at `now`; a response of targets is malformed here.
-    pub fn parse(blob: B, now: Instant) -> Result<Self, Malformed> {
+    /// Validates `blob`, received at `now`; a response of targets is refused here.
+    pub fn parse(blob: B, now: Instant) -> Result<Self, Flaw> {
         let response = Response::parse(blob.as_ref())?;
         if response.kind() != Kind::Names {
-            return Err(Malformed);
+            return Err(Flaw::NoNames);
         }
         Ok(Self {
             received: now,

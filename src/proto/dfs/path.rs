@@ -146,6 +146,13 @@ impl<'a> Path<'a> {
     /// Good enough for a bounded table; not a defence against a server that searches collisions
     /// unless `seed` is secret.
     pub fn hash(&self, seed: u64) -> u64 {
+        let longest = self.prefix_hashes(seed).last();
+        longest.map_or(seed, |(_, hash)| hash)
+    }
+
+    /// The depth and the hash of each prefix, from `\host\share` down to the path itself: in one
+    /// pass over the path.
+    pub fn prefix_hashes(&self, seed: u64) -> impl Iterator<Item = (usize, u64)> + 'a {
         let mut hash = Fnv(seed ^ 0xcbf2_9ce4_8422_2325);
         match self.ipv6() {
             Some((address, zone)) => {
@@ -154,11 +161,22 @@ impl<'a> Path<'a> {
             }
             None => self.host().chars().for_each(|c| hash.char(c)),
         }
-        for component in self.below(1) {
+        self.below(1).enumerate().map(move |(above, component)| {
             hash.char('\\');
             component.chars().for_each(|c| hash.char(c));
-        }
-        hash.finish()
+            (above.saturating_add(2), hash.finish())
+        })
+    }
+
+    /// Whether `text`, which was written as the device form of a path, names this one; it is not
+    /// checked again.
+    pub fn is_device(&self, text: &str) -> bool {
+        let text = trim_start(text);
+        let other = Path {
+            text,
+            depth: Components { rest: text }.count(),
+        };
+        *self == other
     }
 
     /// The characters of the request form, `\host\share\a`.
@@ -325,6 +343,7 @@ impl<'a> Iterator for Components<'a> {
 }
 
 /// FNV-1a over folded characters, mixed at the end so that all bits are usable.
+#[derive(Clone, Copy)]
 struct Fnv(u64);
 
 impl Fnv {

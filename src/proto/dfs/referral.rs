@@ -3,23 +3,33 @@
 //!
 //! A response is validated once by [`Response::parse`]; afterwards its entries and their strings
 //! are read in place. Each entry is found by the `Size` of the one before, strings by offsets from
-//! their own entry; they may overlap or be shared, but none reaches outside the response.
+//! their own entry; they may be shared, but none reaches outside the response, or into the fixed part
+//! of its entry.
 //!
 //! Known deviations that are accepted: a request of level 1 answered with version 2; strings with
 //! no, one or two leading backslashes; entries without the unused site GUID; a target that is no
 //! usable `\host\share` (passed over by [`Response::targets`]).
 
+pub mod build;
+mod flaw;
 mod request;
 mod wide;
 
 use super::path::{check, Path};
 use super::MAX_TARGETS;
-use crate::codec::{Malformed, Reader};
+use crate::codec::Reader;
 use crate::utf16::same_chars;
+pub use flaw::Flaw;
 pub use request::{
     Request, Subject, FSCTL_DFS_GET_REFERRALS, FSCTL_DFS_GET_REFERRALS_EX, MAX_LEVEL,
 };
 pub use wide::Wide;
+
+/// The fixed part of an entry of version 2, in bytes.
+const V2_HEAD: u16 = 22;
+
+/// The fixed part of an entry of version 3 or 4 without the unused site GUID, in bytes.
+const V3_HEAD: u16 = 18;
 
 /// Time to live of version 1 entries, which carry none, in seconds.
 const V1_TTL: u32 = 300;
@@ -81,11 +91,11 @@ pub enum Body<'a> {
 impl<'a> Referral<'a> {
     /// Parses the entry at the front of `bytes`, which reach to the end of the response; returns it
     /// with the bytes of the next one.
-    fn parse(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Malformed> {
+    fn parse(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Flaw> {
         let mut r = Reader::new(bytes);
         let version = r.u16()?;
         let size = usize::from(r.u16()?);
-        let (own, next) = bytes.split_at_checked(size).ok_or(Malformed)?;
+        let (own, next) = bytes.split_at_checked(size).ok_or(Flaw::Size)?;
         let mut r = Reader::new(own);
         r.skip(4)?;
         let root = r.u16()? == 1;
@@ -94,17 +104,17 @@ impl<'a> Referral<'a> {
             1 => (0, V1_TTL, Body::v1(r)?),
             2 => {
                 r.skip(4)?;
-                (0, r.u32()?, Body::target(r, bytes)?)
+                (0, r.u32()?, Body::target(r, bytes, V2_HEAD)?)
             }
             3 | 4 => {
                 let ttl = r.u32()?;
                 let body = match flags & entry_flags::NAME_LIST {
-                    0 => Body::target(r, bytes)?,
+                    0 => Body::target(r, bytes, V3_HEAD)?,
                     _ => Body::names(r, bytes)?,
                 };
                 (flags, ttl, body)
             }
-            _ => return Err(Malformed),
+            _ => return Err(Flaw::Version),
         };
         let entry = Self {
             version,
@@ -136,31 +146,31 @@ impl<'a> Referral<'a> {
 
 impl<'a> Body<'a> {
     /// Version 1: the string is part of the entry.
-    fn v1(r: Reader<'a>) -> Result<Self, Malformed> {
+    fn v1(r: Reader<'a>) -> Result<Self, Flaw> {
         Ok(Self::Target {
             dfs_path: Wide::EMPTY,
             alternate: Wide::EMPTY,
-            address: Wide::parse(r.rest())?,
+            address: Wide::parse(r.rest()).map_err(|_| Flaw::Text)?,
         })
     }
 
-    /// Versions 2 to 4: three offsets from the start of the entry.
-    fn target(mut r: Reader<'a>, bytes: &'a [u8]) -> Result<Self, Malformed> {
+    /// Versions 2 to 4: three offsets from the start of the entry, whose fixed part is `head` bytes.
+    fn target(mut r: Reader<'a>, bytes: &'a [u8], head: u16) -> Result<Self, Flaw> {
         Ok(Self::Target {
-            dfs_path: string(bytes, r.u16()?)?,
-            alternate: string(bytes, r.u16()?)?,
-            address: string(bytes, r.u16()?)?,
+            dfs_path: string(bytes, r.u16()?, head)?,
+            alternate: string(bytes, r.u16()?, head)?,
+            address: string(bytes, r.u16()?, head)?,
         })
     }
 
     /// Versions 3 and 4 with the name list flag.
-    fn names(mut r: Reader<'a>, bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let special = string(bytes, r.u16()?)?;
+    fn names(mut r: Reader<'a>, bytes: &'a [u8]) -> Result<Self, Flaw> {
+        let special = string(bytes, r.u16()?, V3_HEAD)?;
         let count = usize::from(r.u16()?).min(MAX_TARGETS);
-        let offset = usize::from(r.u16()?);
+        let offset = r.u16()?;
         let rest = match count {
             0 => &[][..],
-            _ => bytes.get(offset..).ok_or(Malformed)?,
+            _ => at(bytes, offset, V3_HEAD)?,
         };
         let expanded = Names { rest, left: count };
         expanded.validate()?;
@@ -168,15 +178,22 @@ impl<'a> Body<'a> {
     }
 }
 
-/// The string at `offset` from the start of an entry; an offset of 0 means there is none.
-fn string(bytes: &[u8], offset: u16) -> Result<Wide<'_>, Malformed> {
-    if offset == 0 {
-        return Ok(Wide::EMPTY);
-    }
-    Wide::parse(bytes.get(usize::from(offset)..).ok_or(Malformed)?)
+/// What is at `offset` from the start of an entry: behind its fixed part, and in the response.
+fn at(bytes: &[u8], offset: u16, head: u16) -> Result<&[u8], Flaw> {
+    let rest = bytes.get(usize::from(offset)..);
+    rest.filter(|_| offset >= head).ok_or(Flaw::Offset)
 }
 
-/// Consecutive terminated strings: the domain controllers of a name list.
+/// The string at `offset` from the start of an entry; an offset of 0 means there is none.
+fn string(bytes: &[u8], offset: u16, head: u16) -> Result<Wide<'_>, Flaw> {
+    match offset {
+        0 => Ok(Wide::EMPTY),
+        _ => Wide::parse(at(bytes, offset, head)?).map_err(|_| Flaw::Text),
+    }
+}
+
+/// Consecutive terminated strings: the domain controllers of a name list, in the order of the
+/// server. Names that are empty or no valid UTF-16 are passed over.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
     rest: &'a [u8],
@@ -184,18 +201,18 @@ pub struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn step(&mut self) -> Result<Option<Wide<'a>>, Malformed> {
+    fn step(&mut self) -> Result<Option<Wide<'a>>, Flaw> {
         let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
         };
-        let name = Wide::parse(self.rest)?;
-        let used = name.bytes().len().checked_add(2).ok_or(Malformed)?;
-        self.rest = self.rest.get(used..).ok_or(Malformed)?;
+        let name = Wide::parse(self.rest).map_err(|_| Flaw::Text)?;
+        let used = name.bytes().len().saturating_add(2);
+        self.rest = self.rest.get(used..).ok_or(Flaw::Text)?;
         self.left = left;
         Ok(Some(name))
     }
 
-    fn validate(mut self) -> Result<(), Malformed> {
+    fn validate(mut self) -> Result<(), Flaw> {
         while self.step()?.is_some() {}
         Ok(())
     }
@@ -205,7 +222,12 @@ impl<'a> Iterator for Names<'a> {
     type Item = Wide<'a>;
 
     fn next(&mut self) -> Option<Wide<'a>> {
-        self.step().ok().flatten()
+        loop {
+            let name = self.step().ok().flatten()?;
+            if !name.is_empty() && name.is_valid() {
+                return Some(name);
+            }
+        }
     }
 }
 
@@ -239,26 +261,27 @@ pub struct Response<'a> {
 impl<'a> Response<'a> {
     /// Validates the whole of `bytes`.
     ///
-    /// Malformed are: no entries, an entry or string that leaves the bytes, a string without an end
-    /// or longer than 4096 units, entries of different versions (forbidden by MS-DFSC 2.2.5), name
-    /// lists mixed with targets. Entries after the first [`MAX_TARGETS`] are not looked at.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    /// Refused are: no entries, an entry or string that leaves the bytes, a string in the fixed part
+    /// of its entry, without an end or longer than 4096 units, entries of different versions
+    /// (forbidden by MS-DFSC 2.2.5), name lists mixed with targets. Entries after the first
+    /// [`MAX_TARGETS`] are not looked at.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Flaw> {
         let mut r = Reader::new(bytes);
         let consumed = r.u16()?;
         let count = usize::from(r.u16()?).min(MAX_TARGETS);
         let flags = r.u32()?;
         let entries = r.rest();
-        let (first, mut rest) = Referral::parse(entries)?;
         if count == 0 {
-            return Err(Malformed);
+            return Err(Flaw::Empty);
         }
+        let (first, mut rest) = Referral::parse(entries)?;
         let is_names = matches!(first.body, Body::Names { .. });
         for _ in 1..count {
             let (entry, next) = Referral::parse(rest)?;
             if entry.version != first.version
                 || matches!(entry.body, Body::Names { .. }) != is_names
             {
-                return Err(Malformed);
+                return Err(Flaw::Mixed);
             }
             rest = next;
         }

@@ -2,10 +2,10 @@
 //! Referral requests and responses: byte-exact vectors, deviations of servers, and damage.
 
 use proptest::prelude::*;
-use rsdfs_proto::codec::{Malformed, NoSpace, Writer};
+use rsdfs_proto::codec::{NoSpace, Writer};
 use rsdfs_proto::dfs::entry::{bare, Entry, NameList, MAX_TTL, MIN_TTL};
 use rsdfs_proto::dfs::path::Path;
-use rsdfs_proto::dfs::referral::{Body, Kind, Request, Response, Subject};
+use rsdfs_proto::dfs::referral::{Body, Flaw, Kind, Request, Response, Subject};
 use rsdfs_proto::dfs::MAX_TARGETS;
 use rsdfs_proto::time::{Instant, Span};
 use vectors::{hex, Vectors};
@@ -94,7 +94,7 @@ impl Build {
         out
     }
 
-    fn entry(&self) -> Result<Entry<Vec<u8>>, Malformed> {
+    fn entry(&self) -> Result<Entry<Vec<u8>>, Flaw> {
         Entry::parse(&path(r"\h\dfs\lnk\x"), self.bytes(), Instant(0))
     }
 }
@@ -146,7 +146,7 @@ fn samba_root() {
     );
     assert_eq!((e.ttl(), e.expires()), (Span::secs(600), Instant(605_000)));
     assert!(e.is_fresh(Instant(604_999)) && !e.is_fresh(Instant(605_000)));
-    assert!(!e.failback() && !e.interlink());
+    assert!(!e.wants_failback() && !e.interlink());
     assert_eq!(targets(&e, 0), [(0, 0, r"\10.123.0.10\dfs".into())]);
 }
 
@@ -228,9 +228,18 @@ fn name_lists() {
 fn too_many_expanded_names() {
     let mut bytes = all()["samba_dcs_v3"].clone();
     bytes[8 + 14] = 2;
-    assert_eq!(Response::parse(&bytes).err(), Some(Malformed));
+    assert_eq!(Response::parse(&bytes).err(), Some(Flaw::Text));
     bytes.extend(wide(""));
     assert!(Response::parse(&bytes).is_ok());
+    let names = |bytes: &[u8]| -> Vec<String> {
+        let list = NameList::parse(bytes.to_vec(), Instant(0)).unwrap();
+        let (_, names) = list.domains().next().unwrap();
+        names.map(|n| n.to_string()).collect()
+    };
+    assert_eq!(names(&bytes), [r"\dc1.eco.test"], "an empty name is none");
+    let end = bytes.len() - 2;
+    bytes.splice(end.., [0, 0xd8, 0, 0]);
+    assert_eq!(names(&bytes), [r"\dc1.eco.test"], "nor is half a character");
 }
 
 #[test]
@@ -242,7 +251,7 @@ fn target_sets_and_failback() {
     }
     let sets = |b: &Build| -> Vec<u16> { b.entry().unwrap().targets(0).map(|t| t.set).collect() };
     assert_eq!(sets(&b), [0, 0, 1, 1]);
-    assert!(b.entry().unwrap().failback());
+    assert!(b.entry().unwrap().wants_failback());
     // The first of a set is unusable: its boundary still counts.
     b.targets[2].2 = wide("");
     assert_eq!(sets(&b), [0, 0, 1]);
@@ -252,7 +261,7 @@ fn target_sets_and_failback() {
     // Neither bit means anything before version 4.
     b.version = 3;
     assert_eq!(sets(&b), [0, 0, 0]);
-    assert!(!b.entry().unwrap().failback());
+    assert!(!b.entry().unwrap().wants_failback());
 }
 
 #[test]
@@ -294,9 +303,9 @@ fn unusable_targets_are_passed_over() {
     assert_eq!(of, [r"\\a\s", "c\\s\\"]);
     assert_eq!(e.count(), 2);
     b.targets.retain(|t| t.2.len() < 10);
-    assert_eq!(b.entry().err(), Some(Malformed));
+    assert_eq!(b.entry().err(), Some(Flaw::NoTarget));
     b.targets.clear();
-    assert_eq!(b.entry().err(), Some(Malformed), "no entries at all");
+    assert_eq!(b.entry().err(), Some(Flaw::Empty), "no entries at all");
 }
 
 #[test]
@@ -313,11 +322,11 @@ fn what_the_response_is_about() {
         b.dfs_path = r"\H\DFS\LNK";
         assert_eq!(depth(&b), Ok(3), "{consumed}");
         b.dfs_path = r"\other\dfs";
-        assert_eq!(depth(&b), Err(Malformed));
+        assert_eq!(depth(&b), Err(Flaw::Consumed));
         b.dfs_path = r"\h\dfs\lnk\x\y";
-        assert_eq!(depth(&b), Err(Malformed));
+        assert_eq!(depth(&b), Err(Flaw::Consumed));
         b.dfs_path = "";
-        assert_eq!(depth(&b), Err(Malformed));
+        assert_eq!(depth(&b), Err(Flaw::Consumed));
     }
 }
 
@@ -339,11 +348,18 @@ fn entries_are_found_by_their_size() {
         // Another version in the second entry.
         let second = 8 + usize::from(size);
         out[second] = 4;
-        assert_eq!(Response::parse(&out).err(), Some(Malformed));
+        assert_eq!(Response::parse(&out).err(), Some(Flaw::Mixed));
+        out[second] = 9;
+        assert_eq!(Response::parse(&out).err(), Some(Flaw::Version));
         out[second] = 3;
         for bad in [0u16, 3, 17, u16::MAX] {
             out[second + 2..second + 4].copy_from_slice(&bad.to_le_bytes());
-            assert_eq!(Response::parse(&out).err(), Some(Malformed), "size {bad}");
+            let flaw = if bad == u16::MAX {
+                Flaw::Size
+            } else {
+                Flaw::Short
+            };
+            assert_eq!(Response::parse(&out).err(), Some(flaw), "size {bad}");
         }
     }
 }
@@ -356,7 +372,63 @@ fn bounds() {
     assert_eq!(response.count(), MAX_TARGETS);
     assert_eq!(many.entry().unwrap().count(), MAX_TARGETS);
     let endless = Build::v4(&[&"a".repeat(5000)]);
-    assert_eq!(endless.entry().err(), Some(Malformed));
+    assert_eq!(endless.entry().err(), Some(Flaw::Text));
+    // As many as an offset reaches; the rest would not fit one.
+    let mut ten_thousand = Build::v4(&[r"\a\s"; 1]).bytes();
+    ten_thousand[2..4].copy_from_slice(&10_000u16.to_le_bytes());
+    assert_eq!(Response::parse(&ten_thousand).err(), Some(Flaw::Size));
+}
+
+#[test]
+fn offsets_out_of_range() {
+    let good = Build::v4(&[r"\a\s"]).bytes();
+    let network_address = 8 + 16;
+    for (offset, flaw) in [
+        (1u16, Flaw::Offset),
+        (17, Flaw::Offset),
+        (18, Flaw::NoTarget),
+        (good.len() as u16 - 8, Flaw::Text),
+        (good.len() as u16 - 7, Flaw::Offset),
+        (u16::MAX, Flaw::Offset),
+    ] {
+        let mut bytes = good.clone();
+        bytes[network_address..network_address + 2].copy_from_slice(&offset.to_le_bytes());
+        let entry = Entry::parse(&path(r"\h\dfs\lnk"), bytes, Instant(0));
+        assert_eq!(entry.err(), Some(flaw), "offset {offset}");
+    }
+}
+
+#[test]
+fn when_to_fetch_again() {
+    let mut b = Build::v4(&[r"\a\s"]);
+    b.targets[0].1 = 800;
+    let e = b.entry().unwrap();
+    assert_eq!(e.refresh_at(0), Instant(700_000));
+    assert_eq!(e.refresh_at(1 << 31), Instant(650_000));
+    assert!(e.refresh_at(u32::MAX) > Instant(600_000) && e.refresh_at(u32::MAX) < Instant(600_100));
+    assert_eq!(
+        e.retry_after(0),
+        Span::secs(60),
+        "an eighth, but a minute at most"
+    );
+    assert!(e.retry_after(u32::MAX) < Span::secs(75));
+    b.targets[0].1 = 0;
+    let e = b.entry().unwrap();
+    assert_eq!(
+        (e.refresh_at(0), e.expires()),
+        (Instant(875), Instant(1000))
+    );
+    assert_eq!(e.retry_after(0), Span::secs(1));
+    let stale = Span::secs(5);
+    assert!(e.is_usable(Instant(5999), stale) && !e.is_usable(Instant(6000), stale));
+    assert!(e.is_usable(Instant(999), Span(0)) && !e.is_usable(Instant(1000), Span(0)));
+    let heard = e.unconfirmed();
+    assert!(!heard.is_fresh(Instant(0)) && heard.is_usable(Instant(0), stale));
+    assert_eq!(
+        (heard.refresh_at(77), heard.expires()),
+        (Instant(0), Instant(0))
+    );
+    assert_eq!(heard.ttl(), MIN_TTL);
 }
 
 #[test]
