@@ -88,6 +88,36 @@ round() {
 	umount "$M" || umount -l "$M"
 }
 
+# cache_costs: lookups and memory of the referral cache at three sizes, from its own counters.
+cache_costs() {
+	local n how cache=/proc/fs/rsdfs/dfscache before after slab
+	for n in 10 1000 64000; do
+		echo flush >$cache
+		slab=$(awk '/^(Slab|VmallocUsed):/ { kb += $2 } END { print kb }' /proc/meminfo)
+		awk -v n=$n 'BEGIN {
+			print "rsdfs-dfscache 1"
+			for (i = 0; i < n; i++) {
+				printf("entry path=//bench.example.com/dfs/projects%d/link%d kind=link flags=0x2 ttl=600 account=*\n", i % 100, i)
+				printf("target set=0 path=//server%d.example.com/share%d\n", i % 50, i)
+				printf("target set=0 path=//other%d.example.com/share%d\n", i % 50, i)
+			}
+			print "end entries=" n
+		}' | dd of=/proc/fs/rsdfs/dfscache_export bs=64k iflag=fullblock status=none || return
+		slab=$(($(awk '/^(Slab|VmallocUsed):/ { kb += $2 } END { print kb }' /proc/meminfo) - slab))
+		for how in hot cold; do
+			echo "probe $how 2000" >$cache # the code itself is warm
+			before=$(head -n1 $cache)
+			echo "probe $how 20000" >$cache
+			after=$(head -n1 $cache)
+			note rsdfs "lookup-$how-$n" $((($(counter lookup_ns "$after") - $(counter lookup_ns "$before")) / 20000))
+		done
+		note rsdfs "bytes-$n" $((($(counter bytes "$after") + $(counter table_bytes "$after")) / n))
+		note rsdfs "slab-$n" $((slab * 1024 / n))
+	done
+	echo flush >$cache
+}
+counter() { sed -n "s/.* $1=\([0-9]*\).*/\1/p" <<<"$2"; }
+
 median() { # FS ROW
 	awk -v fs="$1" -v row="$2" '$1 == fs && $2 == row { print $3 }' "$RESULTS" | sort -n |
 		awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'
@@ -114,6 +144,7 @@ for ((r = 1; r <= ROUNDS; r++)); do
 	round rsdfs ''
 	round cifs echo_interval=1
 done
+for ((r = 1; r <= ROUNDS; r++)); do cache_costs; done
 if [ -z "${QUICK:-}" ]; then
 	diag "cifs.ko with its defaults, once (up to four minutes)"
 	# Its writer hangs for minutes, which is no trouble of ours.
@@ -135,6 +166,11 @@ row "failover stall, kill" kill ms less "cifs.ko: echo_interval=1"
 row "failover stall, drop" drop ms less "cifs.ko: echo_interval=1"
 row "errors at kill" kill-errors '' less
 row "errors at drop" drop-errors '' less
+for n in 10 1000 64000; do
+	row "cache lookup, $n entries, hot" "lookup-hot-$n" ns less
+	row "cache lookup, $n entries, cold" "lookup-cold-$n" ns less \
+		"$(median rsdfs "bytes-$n") bytes per entry; slab and vmalloc grew by $(median rsdfs "slab-$n")"
+done
 [ -n "${QUICK:-}" ] || printf '%-38s %12s %12s  %-6s %6s  %s\n' "cifs.ko with its defaults: kill, drop" - \
 	"$(median cifs kill-default) $(median cifs drop-default)" ms - "errors $(median cifs kill-default-errors), $(median cifs drop-default-errors)"
 exit
