@@ -16,6 +16,7 @@ pub(crate) mod dir;
 pub(crate) mod file;
 pub(crate) mod inode;
 pub(crate) mod io;
+pub(crate) mod node;
 #[path = "vfs/super.rs"]
 pub(crate) mod super_block;
 
@@ -34,8 +35,8 @@ impl fs::Type for Fs {
 
     type Context = context::Setup;
     type Super = super_block::Mounted;
-    type Inode = inode::Node;
-    type Key = inode::Key;
+    type Inode = node::Node;
+    type Key = node::Key;
     type File = file::Opened;
     type Dir = dir::Reading;
 }

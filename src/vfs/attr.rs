@@ -7,7 +7,7 @@
 
 use super::{
     automount,
-    inode::{
+    node::{
         touched,
         Asked, //
     },

@@ -13,7 +13,7 @@
 use super::{
     attr::Before,
     context::Setup,
-    inode::hash_bytes,
+    node::hash_bytes,
     super_block::Mounted,
     Dentry,
     Fs,

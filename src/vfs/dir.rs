@@ -8,7 +8,7 @@
 use super::{
     attr,
     automount,
-    inode::{
+    node::{
         hash,
         kind_of,
         Asked, //

@@ -8,7 +8,7 @@ use super::{
         self,
         Before, //
     },
-    inode::touched,
+    node::touched,
     Dentry,
     Fs,
     Inode, //

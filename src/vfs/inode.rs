@@ -8,16 +8,21 @@ use super::{
         Before, //
     },
     automount,
-    dir::Snapshot,
     file::Opened,
+    node::{
+        hash,
+        obtain,
+        touched,
+        Asked,
+        Key,
+        Node, //
+    },
     Dentry,
     Fs,
-    Inode,
-    SuperBlock, //
+    Inode, //
 };
 use crate::{
     mount::{
-        options::Cache,
         Attr,
         Basic,
         Create,
@@ -41,7 +46,6 @@ use crate::{
             inode::{
                 self,
                 Change,
-                Found,
                 Freshness,
                 Kind,
                 Operations,
@@ -53,279 +57,13 @@ use crate::{
     }, //
 };
 use kernel::{
-    new_mutex,
     prelude::*,
     str::CString,
     sync::{
         aref::ARef,
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc,
-        Mutex, //
+        Arc, //
     }, //
 };
-
-/// What an inode holds.
-#[pin_data]
-pub(crate) struct Node {
-    /// The server's number for the file, of `generation`; 0 if there is none.
-    id: Atomic<u64>,
-    /// The generation of the volume that `id` is of; 0 if that is not known.
-    generation: Atomic<u64>,
-    /// A directory.
-    dir: Atomic<bool>,
-    /// Counts what was done to the file here, other than to write to it.
-    changes: Atomic<u64>,
-    /// Content was changed here since the server's attributes were last taken over.
-    pub(super) modified: Atomic<bool>,
-    #[pin]
-    pub(super) state: Mutex<State>,
-    #[pin]
-    opens: Mutex<KVec<Arc<Opened>>>,
-    /// Of a directory: what was in it when it was read last.
-    #[pin]
-    snapshot: Mutex<Option<Arc<Snapshot>>>,
-}
-
-/// What is known about a file.
-pub(super) struct State {
-    /// What the server said last.
-    pub(super) attr: Attr,
-    /// When it did; `None` if something was done since.
-    pub(super) checked: Option<Asked>,
-}
-
-/// When the server was asked.
-#[derive(Clone, Copy)]
-pub(super) struct Asked {
-    /// In milliseconds since boot.
-    pub(super) at: u64,
-    /// The generation of the volume.
-    pub(super) generation: u64,
-}
-
-impl Asked {
-    /// Just before it is.
-    pub(super) fn now(volume: &Volume) -> Self {
-        Self {
-            at: time::now_ms(),
-            generation: volume.generation(),
-        }
-    }
-
-    /// Whether that was short ago, and of the same server.
-    pub(super) fn is_recent(self, volume: &Volume) -> bool {
-        let age = time::now_ms().saturating_sub(self.at);
-        age < volume.options().attr_ms() && self.generation == volume.generation()
-    }
-}
-
-/// What an inode is looked up by.
-#[derive(Clone, Copy)]
-pub(crate) struct Key {
-    id: u64,
-    generation: u64,
-    kind: Kind,
-}
-
-impl Node {
-    fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            id: Atomic::new(0),
-            generation: Atomic::new(0),
-            dir: Atomic::new(false),
-            changes: Atomic::new(0),
-            modified: Atomic::new(false),
-            state <- new_mutex!(State {
-                attr: Attr::default(),
-                checked: None,
-            }),
-            opens <- new_mutex!(KVec::new()),
-            snapshot <- new_mutex!(None),
-        })
-    }
-
-    /// How often something was done to the file here.
-    pub(super) fn changes(&self) -> u64 {
-        self.changes.load(Relaxed)
-    }
-
-    fn changed(&self) {
-        self.changes.fetch_add(1, Relaxed);
-        let gone = self.snapshot.lock().take();
-        drop(gone);
-        self.expire();
-    }
-
-    /// Keeps a snapshot of the directory, unless something was done to it since.
-    pub(super) fn keep(&self, snapshot: &Arc<Snapshot>, changes: u64) {
-        let mut kept = self.snapshot.lock();
-        if self.changes() == changes {
-            *kept = Some(snapshot.clone());
-        }
-    }
-
-    /// The snapshot of the directory.
-    fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.snapshot.lock().clone()
-    }
-
-    /// Whether the server was asked just before.
-    pub(super) fn is_fresh(&self, volume: &Volume) -> bool {
-        self.state
-            .lock()
-            .checked
-            .is_some_and(|asked| asked.is_recent(volume))
-    }
-
-    /// The server is to be asked again.
-    fn expire(&self) {
-        self.state.lock().checked = None;
-    }
-
-    /// Compares the server's number for a file with the one known; `ESTALE` if it is another file.
-    /// After a failover the numbers are others: then it is taken over.
-    pub(super) fn identify(&self, id: u64, before: u64, after: u64) -> Result {
-        let known = (self.id.load(Relaxed), self.generation.load(Relaxed));
-        if known.0 != 0 && id != 0 && known.0 != id && known.1 == before && before == after {
-            return Err(ESTALE);
-        }
-        self.id.store(id, Relaxed);
-        // The answer may be of either, if there was a failover meanwhile.
-        self.generation
-            .store(if before == after { before } else { 0 }, Relaxed);
-        Ok(())
-    }
-
-    /// The server's number for it, 0 if unknown.
-    pub(super) fn id(&self) -> u64 {
-        self.id.load(Relaxed)
-    }
-
-    /// Enters an open file.
-    pub(super) fn enter(&self, open: &Arc<Opened>) -> Result {
-        Ok(self.opens.lock().push(open.clone(), GFP_KERNEL)?)
-    }
-
-    /// Forgets an open file.
-    pub(super) fn leave(&self, open: &Arc<Opened>) {
-        let mut opens = self.opens.lock();
-        let found = opens.iter().position(|other| Arc::ptr_eq(other, open));
-        let gone = found.and_then(|at| opens.remove(at).ok());
-        drop(opens);
-        drop(gone);
-    }
-
-    /// Forgets those that were kept only until everything was written back.
-    pub(super) fn leave_kept(&self) {
-        loop {
-            let mut opens = self.opens.lock();
-            let found = opens.iter().position(|open| open.is_kept());
-            let gone = found.and_then(|at| opens.remove(at).ok());
-            drop(opens);
-            if gone.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// An open file that can be written to.
-    pub(super) fn writer(&self) -> Option<Arc<Opened>> {
-        self.find(|open| open.can_write())
-    }
-
-    /// An open file that can be read from.
-    pub(super) fn reader(&self) -> Option<Arc<Opened>> {
-        self.find(|open| open.can_read())
-    }
-
-    /// Any open file.
-    pub(super) fn any_open(&self) -> Option<Arc<Opened>> {
-        self.find(|_| true)
-    }
-
-    /// Whether the file is open for writing.
-    pub(super) fn has_writers(&self) -> bool {
-        self.opens.lock().iter().any(|open| open.can_write())
-    }
-
-    fn find(&self, wanted: impl Fn(&Opened) -> bool) -> Option<Arc<Opened>> {
-        let opens = self.opens.lock();
-        opens.iter().find(|open| wanted(open)).cloned()
-    }
-}
-
-/// A number that goes with a text.
-pub(super) fn hash(path: &str) -> u64 {
-    hash_bytes(path.bytes())
-}
-
-/// As [`hash`], of a text in parts.
-pub(super) fn hash_bytes(bytes: impl Iterator<Item = u8>) -> u64 {
-    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-    bytes.fold(0xcbf2_9ce4_8422_2325, mix) | 1 << 63
-}
-
-/// The inode of a file that the server has told about when it was asked.
-pub(super) fn obtain(
-    sb: &SuperBlock,
-    path: &str,
-    found: &Attr,
-    asked: Asked,
-) -> Result<ARef<Inode>> {
-    let mounted = sb.data();
-    let volume = mounted.volume();
-    let generation = asked.generation;
-    // If there was a failover meanwhile, nobody knows whose number it is: it names nothing.
-    let id = match volume.generation() == generation {
-        true => found.id,
-        false => 0,
-    };
-    let key = Key {
-        id,
-        generation,
-        kind: kind_of(found),
-    };
-    let ino = if found.id != 0 { found.id } else { hash(path) };
-    match sb.iget(ino, key)? {
-        Found::Cached(inode) => {
-            let mut before = Before::new(&inode);
-            before.asked = asked;
-            attr::apply(&inode, found, &before)?;
-            Ok(inode)
-        }
-        Found::New(new) => {
-            let found = &match key.kind {
-                Kind::Link => {
-                    mounted.met_link();
-                    automount::dated(found)
-                }
-                _ => *found,
-            };
-            let node = new.inode().data();
-            let mut state = node.state.lock();
-            state.attr = *found;
-            state.checked = Some(asked);
-            drop(state);
-            let options = volume.options();
-            let unbuffered = options.cache() == Cache::None;
-            let size = if found.dir { 0 } else { found.size };
-            let shown = attr::shown(options, found, true);
-            Ok(new.init(key.kind, size, &shown, unbuffered))
-        }
-    }
-}
-
-/// What a server's attributes are about.
-pub(super) fn kind_of(found: &Attr) -> Kind {
-    match found {
-        Attr { link: true, .. } => Kind::Link,
-        Attr { dir: true, .. } => Kind::Dir,
-        _ => Kind::File,
-    }
-}
 
 /// The most UTF-16 units in a name.
 const NAME_UNITS: usize = 255;
@@ -374,12 +112,6 @@ fn stamp(dentry: &Dentry, asked: Asked) {
         time: asked.at,
         version: asked.generation,
     });
-}
-
-/// Something was done to a file or directory here: what the server says later counts.
-pub(super) fn touched(inode: &Inode) {
-    inode.data().changed();
-    inode.super_block().data().changed();
 }
 
 /// Makes a file that does not exist, and opens it.
@@ -504,23 +236,15 @@ impl Operations for Fs {
     }
 
     fn test(inode: &Inode, key: &Key) -> bool {
-        let node = inode.data();
-        key.id != 0
-            && node.id.load(Relaxed) == key.id
-            && node.generation.load(Relaxed) == key.generation
-            && node.dir.load(Relaxed) == (key.kind == Kind::Dir)
+        inode.data().is(key)
     }
 
     fn set(inode: &Inode, key: &Key) {
-        let node = inode.data();
-        node.id.store(key.id, Relaxed);
-        node.generation.store(key.generation, Relaxed);
-        node.dir.store(key.kind == Kind::Dir, Relaxed);
+        inode.data().set(key);
     }
 
     fn evict(inode: &Inode) {
-        let opens = core::mem::take(&mut *inode.data().opens.lock());
-        drop(opens);
+        inode.data().close_all();
     }
 
     fn lookup(dir: &Inode, dentry: &Dentry) -> Result<Option<ARef<Inode>>> {

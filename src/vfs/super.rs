@@ -4,7 +4,7 @@
 
 use super::{
     attr,
-    inode::{
+    node::{
         self,
         Asked, //
     },
@@ -139,7 +139,7 @@ impl Operations for Fs {
         if !found.dir {
             return Err(ENOTDIR);
         }
-        inode::obtain(sb, "", &found, asked)
+        node::obtain(sb, "", &found, asked)
     }
 
     fn statfs(sb: &SuperBlock) -> Result<Statfs> {
