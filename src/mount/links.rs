@@ -5,10 +5,13 @@
 use super::{
     ops,
     reconnect::{
+        Attempt,
         Cached,
         Seeker, //
     },
+    referral,
     tree::On,
+    trouble::Trouble,
     volume::Volume,
     Attr,
     Error,
@@ -160,7 +163,28 @@ impl Volume {
             errno: error.into(),
             message: None,
         })?;
+        if self.known_link(below).is_none() {
+            // Without an answer the mount finds out for itself.
+            let _ = self.ask_where(below);
+        }
         Volume::mount_at(self.account(), path)
+    }
+
+    /// Asks the present server, which is at hand, where the link at `below` leads, so that it need
+    /// not be reached once more for that.
+    fn ask_where(&self, below: &str) -> core::result::Result<(), Trouble> {
+        let Some(tree) = self.view().tree else {
+            return Ok(());
+        };
+        let mut path = KVec::new();
+        path.extend_from_slice(tree.path(), GFP_KERNEL)?;
+        path.push(b'/', GFP_KERNEL)?;
+        path.extend_from_slice(below.as_bytes(), GFP_KERNEL)?;
+        let path = core::str::from_utf8(&path).map_err(|_| EINVAL)?;
+        let path = Path::parse(path).map_err(|_| EINVAL)?;
+        let attempt = Attempt::new()?;
+        referral::fetch(&self.seeker, tree.session(), &path, &attempt)?;
+        Ok(())
     }
 }
 
