@@ -19,7 +19,10 @@ use crate::{
     }, //
 };
 use connections::Connections;
-use dfscache::DfsCache;
+use dfscache::{
+    DfsCache,
+    Stats, //
+};
 use domains::Domains;
 use export::Export;
 use kernel::{
@@ -34,6 +37,7 @@ pub(crate) struct Inspect {
     _dfscache: File,
     _domains: File,
     _export: File,
+    _stats: File,
     _mounts: File,
 }
 
@@ -54,6 +58,12 @@ impl Inspect {
             GFP_KERNEL,
         )?;
         let export = Arc::pin_init(Export::new(world), GFP_KERNEL)?;
+        let stats = Arc::new(
+            Stats {
+                world: world.clone(),
+            },
+            GFP_KERNEL,
+        )?;
         let mounts = Arc::new(
             Mounts {
                 world: world.clone(),
@@ -71,6 +81,7 @@ impl Inspect {
             _dfscache: dir.file(c"dfscache", 0o644, cache)?,
             _domains: dir.file(c"domains", 0o444, domains)?,
             _export: dir.file(c"dfscache_export", 0o600, export)?,
+            _stats: dir.file(c"dfscache_stats", 0o444, stats)?,
             _mounts: dir.file(c"mounts", 0o444, mounts)?,
         })
     }

@@ -54,6 +54,17 @@ pub(super) struct DfsCache {
     pub(super) world: Arc<World>,
 }
 
+/// `/proc/fs/rsdfs/dfscache_stats`: its first line alone, which costs nothing however many there are.
+pub(super) struct Stats {
+    pub(super) world: Arc<World>,
+}
+
+impl Show for Stats {
+    fn show(&self, out: &mut SeqFile) -> Result {
+        summary(out, &self.world.cache).map_err(|_| EINVAL)
+    }
+}
+
 impl Show for DfsCache {
     fn show(&self, out: &mut SeqFile) -> Result {
         let now = Instant(now_ms());

@@ -89,10 +89,23 @@ impl SeqFile {
     }
 }
 
+impl SeqFile {
+    /// Whether it is full, so that all is to be shown again with more room: `seq_has_overflowed()`.
+    fn is_full(&self) -> bool {
+        let seq = self.0.get();
+        // SAFETY: Valid by the type invariant.
+        unsafe { (*seq).count == (*seq).size }
+    }
+}
+
 impl fmt::Write for SeqFile {
+    /// Fails when it is full, to end what would be in vain; that failure does not reach the reader.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.bytes(text.as_bytes());
-        Ok(())
+        match self.is_full() {
+            true => Err(fmt::Error),
+            false => Ok(()),
+        }
     }
 }
 
@@ -253,7 +266,13 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
     let opened = unsafe { &*(*seq).private.cast::<Opened>() };
     // SAFETY: The `seq_file` is locked for us until we return, and `SeqFile` is transparent.
     let out = unsafe { &mut *seq.cast::<SeqFile>() };
-    from_result(|| opened.show.show(out).map(|()| 0))
+    from_result(|| {
+        let done = opened.show.show(out);
+        match out.is_full() {
+            true => Ok(0),
+            false => done.map(|()| 0),
+        }
+    })
 }
 
 unsafe extern "C" fn write(

@@ -2,7 +2,7 @@
 //! Text in one field of a line: odd characters as the octal numbers of their bytes, as in
 //! `/proc/mounts`.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use crate::codec::Writer;
 
@@ -17,14 +17,54 @@ pub struct Escaped<C>(pub C);
 
 impl<C: Iterator<Item = char> + Clone> fmt::Display for Escaped<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.clone().try_for_each(|c| {
+        let mut run = Run::new();
+        for c in self.0.clone() {
             if !is_odd(c) {
-                return f.write_char(c);
+                run.push(c, f)?;
+                continue;
             }
+            run.flush(f)?;
             let mut bytes = [0; 4];
             let mut bytes = c.encode_utf8(&mut bytes).bytes();
-            bytes.try_for_each(|byte| write!(f, "\\{byte:03o}"))
-        })
+            bytes.try_for_each(|byte| write!(f, "\\{byte:03o}"))?;
+        }
+        run.flush(f)
+    }
+}
+
+/// Characters on their way out, some at a time: a call for each would be slow.
+struct Run {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Run {
+    const fn new() -> Self {
+        Self {
+            bytes: [0; 64],
+            len: 0,
+        }
+    }
+
+    fn push(&mut self, c: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = self.len.saturating_add(c.len_utf8());
+        if end > self.bytes.len() {
+            self.flush(f)?;
+        }
+        let end = self.len.saturating_add(c.len_utf8());
+        let mut bytes = [0; 4];
+        let bytes = c.encode_utf8(&mut bytes).as_bytes();
+        if let Some(room) = self.bytes.get_mut(self.len..end) {
+            room.copy_from_slice(bytes);
+            self.len = end;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes.get(..self.len).unwrap_or_default();
+        self.len = 0;
+        f.write_str(core::str::from_utf8(bytes).unwrap_or_default())
     }
 }
 

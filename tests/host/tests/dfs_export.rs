@@ -272,6 +272,10 @@ fn escapes() {
         r"a\040b\134c\011d\012\043\177\302\205\342\200\250é日"
     );
     assert_eq!(unescape(&shown, &mut [0; 64]), Ok(text));
+    let long = "日本 ".repeat(99);
+    assert_eq!(escaped(&long).to_string(), r"日本\040".repeat(99));
+    let long = "aé日".repeat(99);
+    assert_eq!(escaped(&long).to_string(), long);
     assert_eq!(Escaped("x y".chars().rev()).to_string(), r"y\040x");
     for (bad, why) in [
         (r"\", BadEscape::Octal),

@@ -106,9 +106,9 @@ cache_costs() {
 		slab=$(($(awk '/^(Slab|VmallocUsed):/ { kb += $2 } END { print kb }' /proc/meminfo) - slab))
 		for how in hot cold; do
 			echo "probe $how 2000" >$cache # the code itself is warm
-			before=$(head -n1 $cache)
+			before=$(cat ${cache}_stats)
 			echo "probe $how 20000" >$cache
-			after=$(head -n1 $cache)
+			after=$(cat ${cache}_stats)
 			note rsdfs "lookup-$how-$n" $((($(counter lookup_ns "$after") - $(counter lookup_ns "$before")) / 20000))
 		done
 		note rsdfs "bytes-$n" $((($(counter bytes "$after") + $(counter table_bytes "$after")) / n))
@@ -144,7 +144,7 @@ for ((r = 1; r <= ROUNDS; r++)); do
 	round rsdfs ''
 	round cifs echo_interval=1
 done
-for ((r = 1; r <= ROUNDS; r++)); do cache_costs; done
+cache_costs
 if [ -z "${QUICK:-}" ]; then
 	diag "cifs.ko with its defaults, once (up to four minutes)"
 	# Its writer hangs for minutes, which is no trouble of ours.
