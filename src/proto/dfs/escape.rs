@@ -55,7 +55,9 @@ impl Run {
         let mut bytes = [0; 4];
         let bytes = c.encode_utf8(&mut bytes).as_bytes();
         if let Some(room) = self.bytes.get_mut(self.len..end) {
-            room.copy_from_slice(bytes);
+            for (to, from) in room.iter_mut().zip(bytes) {
+                *to = *from;
+            }
             self.len = end;
         }
         Ok(())
