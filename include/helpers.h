@@ -64,8 +64,6 @@ void rsdfs_module_hold(void);
 void __noreturn rsdfs_module_put_and_exit(void);
 unsigned int rsdfs_memalloc_nofs_save(void);
 void rsdfs_memalloc_nofs_restore(unsigned int flags);
-unsigned int rsdfs_memalloc_noreclaim_save(void);
-void rsdfs_memalloc_noreclaim_restore(unsigned int flags);
 
 /* work */
 #define RSDFS_WQ_MEM_RECLAIM 1

@@ -9,11 +9,6 @@
 //! [`layout_check`] belongs first in the module's init: gcc builds the kernel while clang lays out
 //! the bindings, and a difference must stop the module from loading.
 
-#![allow(
-    dead_code,
-    reason = "a library: not every wrapper has a user in every configuration"
-)]
-
 pub(crate) mod bindings;
 pub(crate) mod cred;
 pub(crate) mod crypto;

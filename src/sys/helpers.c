@@ -181,16 +181,6 @@ void rsdfs_memalloc_nofs_restore(unsigned int flags)
 	memalloc_nofs_restore(flags);
 }
 
-unsigned int rsdfs_memalloc_noreclaim_save(void)
-{
-	return memalloc_noreclaim_save();
-}
-
-void rsdfs_memalloc_noreclaim_restore(unsigned int flags)
-{
-	memalloc_noreclaim_restore(flags);
-}
-
 /* work */
 
 struct workqueue_struct *rsdfs_workqueue(const char *name, unsigned int flags,

@@ -27,6 +27,7 @@ impl Net {
     }
 
     /// The initial namespace.
+    #[expect(dead_code, reason = "no user yet")]
     pub(crate) fn init() -> Net {
         // SAFETY: The initial namespace always exists.
         Self::owned(unsafe { bindings::rsdfs_net_init() })

@@ -268,6 +268,7 @@ impl TcpSocket {
     /// What was received is counted in `filled`, so that after [`Received::TimedOut`] or `EINTR`
     /// the call can be repeated and goes on where it stopped. [`Received::Data`] says that `buf`
     /// is full, and [`Received::Closed`] that it never will be.
+    #[expect(dead_code, reason = "no user yet")]
     pub(crate) fn recv_exact(
         &self,
         buf: &mut [u8],
@@ -337,6 +338,7 @@ impl TcpSocket {
     /// Ends the connection in both directions: `kernel_sock_shutdown()`.
     ///
     /// Those who send fail, those who receive get what has arrived and then [`Received::Closed`].
+    #[expect(dead_code, reason = "no user yet")]
     pub(crate) fn shutdown(&self) {
         self.down.store(true, Release);
         // SAFETY: Valid by the type invariant. That there is no connection any more is no error.
@@ -362,6 +364,7 @@ impl TcpSocket {
     }
 
     /// Whether the connection still stands, as far as is known: no error, no end of the stream.
+    #[expect(dead_code, reason = "no user yet")]
     pub(crate) fn is_alive(&self) -> bool {
         !self.is_shut_down() && self.poll() & (BROKEN | ENDED) == 0
     }
@@ -394,6 +397,7 @@ impl TcpSocket {
     }
 
     /// The port at our end, for logs.
+    #[expect(dead_code, reason = "no user yet")]
     pub(crate) fn local_port(&self) -> u16 {
         // SAFETY: Valid, and of an internet family, by the type invariant.
         unsafe { bindings::rsdfs_sock_local_port(self.sock.as_ptr()) }

@@ -126,6 +126,7 @@ impl Thread {
     }
 
     /// Waits, not killably, until the thread has ended.
+    #[expect(dead_code, reason = "no user yet")]
     pub(crate) fn join(self) {
         let thread = ManuallyDrop::new(self);
         thread.end();
@@ -187,40 +188,28 @@ unsafe extern "C" fn entry<F: FnOnce(&Stop)>(data: *mut c_void) -> c_int {
     unsafe { bindings::kthread_complete_and_exit(this.done.get(), 0) }
 }
 
-macro_rules! scope {
-    ($(#[$doc:meta])* $name:ident, $save:ident, $restore:ident) => {
-        $(#[$doc])*
-        pub(crate) struct $name {
-            flags: c_uint,
+/// While it exists, allocations of this task do not enter file systems:
+/// `memalloc_nofs_save()`. Drop nested scopes in the reverse order.
+pub(crate) struct NoFs {
+    flags: c_uint,
+    _task: NotThreadSafe,
+}
+
+impl NoFs {
+    /// Enters the scope.
+    pub(crate) fn enter() -> Self {
+        // SAFETY: Changes a flag of the current task, which `drop` puts back.
+        let flags = unsafe { bindings::rsdfs_memalloc_nofs_save() };
+        Self {
+            flags,
             _task: NotThreadSafe,
         }
-
-        impl $name {
-            /// Enters the scope.
-            pub(crate) fn enter() -> Self {
-                // SAFETY: Changes a flag of the current task, which `drop` puts back.
-                let flags = unsafe { bindings::$save() };
-                Self { flags, _task: NotThreadSafe }
-            }
-        }
-
-        impl Drop for $name {
-            fn drop(&mut self) {
-                // SAFETY: In the task that saved the flags, as the type is not `Send`.
-                unsafe { bindings::$restore(self.flags) }
-            }
-        }
-    };
+    }
 }
 
-scope! {
-    /// While it exists, allocations of this task do not enter file systems:
-    /// `memalloc_nofs_save()`. Drop nested scopes in the reverse order.
-    NoFs, rsdfs_memalloc_nofs_save, rsdfs_memalloc_nofs_restore
-}
-
-scope! {
-    /// While it exists, this task may use the memory kept for reclaim, and does not reclaim:
-    /// `memalloc_noreclaim_save()`. For short sections that write memory out.
-    NoReclaim, rsdfs_memalloc_noreclaim_save, rsdfs_memalloc_noreclaim_restore
+impl Drop for NoFs {
+    fn drop(&mut self) {
+        // SAFETY: In the task that saved the flags, as the type is not `Send`.
+        unsafe { bindings::rsdfs_memalloc_nofs_restore(self.flags) }
+    }
 }

@@ -94,11 +94,11 @@ impl Timer {
         let jiffies = kernel::time::msecs_to_jiffies(delay);
         let mut state = self.0.state.lock();
         let before = state.job.replace(job);
+        let (queue, work) = (user.queue(), self.0.raw());
         // SAFETY: The queue is valid while `user` exists; `work` is initialised, and its node kept
         // by `self` until the reference that pending work needs is given to it below, before `fire`
         // can get the lock.
-        let was_queued =
-            unsafe { bindings::mod_delayed_work_on(UNBOUND, user.queue(), self.0.raw(), jiffies) };
+        let was_queued = unsafe { bindings::mod_delayed_work_on(UNBOUND, queue, work, jiffies) };
         let rest = if was_queued {
             Some(user)
         } else {

@@ -258,6 +258,7 @@ impl<T: Type> Inode<T> {
     }
 
     /// The permission bits.
+    #[expect(dead_code, reason = "no user yet")]
     pub(crate) fn mode(&self) -> u16 {
         // SAFETY: By the type invariant; racy reads are fine.
         unsafe { (*self.as_ptr()).i_mode & 0o7777 }

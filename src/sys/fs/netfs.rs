@@ -117,6 +117,7 @@ impl<T: Type, D: Direction> Subreq<T, D> {
     }
 
     /// The inode.
+    #[expect(dead_code, reason = "no user yet")]
     pub(crate) fn inode(&self) -> &Inode<T> {
         // SAFETY: By the type invariant; a request keeps its inode.
         unsafe { Inode::from_raw((*(*self.raw.as_ptr()).rreq).inode) }
