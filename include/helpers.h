@@ -33,6 +33,10 @@ struct rsdfs_sizes {
 	size_t arc4_ctx;
 	size_t sha512_ctx;
 	size_t proc_ops;
+	size_t attribute;
+	size_t kobj_type;
+	size_t kobject;
+	size_t sysfs_ops;
 };
 extern const struct rsdfs_sizes rsdfs_sizes;
 
@@ -132,6 +136,25 @@ u32 rsdfs_current_fsgid(void);
 
 /* proc */
 void *rsdfs_file_pde_data(const struct file *file);
+
+/* trace: src/sys/trace.c; a text need not be terminated */
+struct rsdfs_text {
+	const char *at;
+	size_t len;
+};
+bool rsdfs_referral_traced(void);
+void rsdfs_trace_referral(struct rsdfs_text path, struct rsdfs_text host,
+			  struct rsdfs_text kind, u32 ttl, u32 targets,
+			  u32 status, int error, u64 us);
+bool rsdfs_target_probe_traced(void);
+void rsdfs_trace_target_probe(struct rsdfs_text target, int error, u64 us);
+bool rsdfs_target_switch_traced(void);
+void rsdfs_trace_target_switch(struct rsdfs_text path, struct rsdfs_text from,
+			       struct rsdfs_text to, struct rsdfs_text reason,
+			       u64 us);
+bool rsdfs_reconnect_traced(void);
+void rsdfs_trace_reconnect(struct rsdfs_text path, struct rsdfs_text reason,
+			   u64 generation, u64 us);
 
 /* fs: the file system side adds its own below */
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What administrators see: `/proc/fs/rsdfs`.
+//! What administrators see and change: `/proc/fs/rsdfs` and `/sys/fs/rsdfs`.
 //!
 //! One record a line, `key=value` separated by blanks, indented lines belong to the record before.
 //! Documentation/inspect.md describes the fields. No secrets.
 
 mod connections;
+pub(crate) mod control;
 mod dfscache;
 mod domains;
 mod export;
@@ -19,6 +20,7 @@ use crate::{
     }, //
 };
 use connections::Connections;
+use control::Controls;
 use dfscache::{
     DfsCache,
     Stats, //
@@ -33,6 +35,7 @@ use mounts::Mounts;
 
 /// The files; they go when it is dropped.
 pub(crate) struct Inspect {
+    _controls: Controls,
     _connections: File,
     _dfscache: File,
     _domains: File,
@@ -77,6 +80,7 @@ impl Inspect {
             GFP_KERNEL,
         )?;
         Ok(Self {
+            _controls: Controls::new()?,
             _connections: dir.file(c"connections", 0o444, connections)?,
             _dfscache: dir.file(c"dfscache", 0o644, cache)?,
             _domains: dir.file(c"domains", 0o444, domains)?,

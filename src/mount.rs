@@ -12,6 +12,8 @@
 //! `Volume::handles`, `Handle::state`, `Volume::state`, `Volume::parked`; none is held across the
 //! wire.
 
+mod control;
+pub(crate) mod counters;
 pub(crate) mod handle;
 pub(crate) mod io;
 pub(crate) mod keeper;

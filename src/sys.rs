@@ -22,9 +22,11 @@ pub(crate) mod net;
 pub(crate) mod param;
 pub(crate) mod proc;
 pub(crate) mod socket;
+pub(crate) mod sysfs;
 pub(crate) mod thread;
 pub(crate) mod time;
 pub(crate) mod timer;
+pub(crate) mod trace;
 pub(crate) mod wait;
 pub(crate) mod work;
 
@@ -61,6 +63,10 @@ pub(crate) fn layout_check() -> Result {
         arc4_ctx,
         sha512_ctx,
         proc_ops,
+        attribute,
+        kobj_type,
+        kobject,
+        sysfs_ops,
     );
     if same {
         Ok(())

@@ -94,6 +94,8 @@ pub(super) struct Io {
     reopened: bool,
     /// The answer was malformed before.
     malformed: bool,
+    /// It was lost with its connection, and not sent again since.
+    lost: bool,
     /// How much of it was sent, in bytes: a server may take less at once than the one before.
     len: usize,
 }
@@ -127,6 +129,7 @@ impl Volume {
                 next: None,
                 reopened: false,
                 malformed: false,
+                lost: false,
                 len: 0,
             },
         ));
@@ -191,6 +194,13 @@ impl Io {
             ),
         };
         self.sent = Some((tree.clone(), file));
+        if core::mem::take(&mut self.lost) {
+            let counters = &self.volume.seeker.counters;
+            match &self.transfer {
+                Transfer::Read(_) => counters.reads_resent.add(),
+                Transfer::Write(_) => counters.writes_resent.add(),
+            }
+        }
         tree.conn().submit(request, self);
     }
 
@@ -224,6 +234,7 @@ impl Io {
                 return;
             }
         };
+        self.lost = self.sent.is_some();
         self.volume.lost(tree, reason);
         self.park();
     }
@@ -266,6 +277,17 @@ impl Io {
 pub(super) struct Parked(Option<KBox<Io>>);
 
 impl Parked {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        let mut len = 0usize;
+        let mut at = &self.0;
+        while let Some(io) = at {
+            len = len.saturating_add(1);
+            at = &io.next;
+        }
+        len
+    }
+
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_none()

@@ -318,7 +318,7 @@ impl Options {
         self.nodfs
     }
 
-    /// Whether to return to the preferred target.
+    /// Whether to return to the preferred target, as the mount was told at first.
     pub(crate) fn failback(&self) -> Failback {
         self.failback
     }
@@ -423,8 +423,8 @@ impl Options {
         }
     }
 
-    /// Shows the options as they could be given again, but for the password.
-    pub(crate) fn show(&self, out: &mut OptionWriter<'_>) {
+    /// Shows the options as they could be given again, but for the password. `failback` is in force.
+    pub(crate) fn show(&self, failback: Failback, out: &mut OptionWriter<'_>) {
         match self.logon {
             Logon::User => {
                 out.value("username", text(&self.user));
@@ -477,7 +477,7 @@ impl Options {
             out.flag("nosharesock");
         }
         if !self.nodfs {
-            out.value("failback", self.failback.name());
+            out.value("failback", failback.name());
             out.value("failback_after", self.failback_after);
         }
         if self.stale_ttl != STALE_TTL {
@@ -491,16 +491,23 @@ impl Options {
 
 impl Failback {
     fn parse(option: &Given<'_>) -> Result<Self, OptionError> {
-        Ok(match option.text()? {
+        let bad = || option.bad("it is auto, always, idle or never");
+        Self::named(option.text()?).ok_or_else(bad)
+    }
+
+    /// What this word stands for.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        Some(match word {
             "auto" => Failback::Auto,
             "always" => Failback::Always,
             "idle" => Failback::Idle,
             "never" => Failback::Never,
-            _ => return Err(option.bad("it is auto, always, idle or never")),
+            _ => return None,
         })
     }
 
-    fn name(self) -> &'static str {
+    /// The word for it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Failback::Auto => "auto",
             Failback::Always => "always",

@@ -8,6 +8,7 @@
 //! it.
 
 use super::{
+    counters::Counters,
     referral,
     session,
     tree::Tree,
@@ -32,7 +33,14 @@ use crate::{
             NoFs,
             Thread, //
         },
-        time::now_ms,
+        time::{
+            now_ms,
+            now_us, //
+        },
+        trace::{
+            Event as _,
+            TargetProbe, //
+        },
         wait::{
             Event,
             WaitQueue, //
@@ -50,6 +58,7 @@ use kernel::{
     sync::{
         atomic::{
             Atomic,
+            AtomicFlag,
             Relaxed, //
         },
         Arc,
@@ -95,6 +104,8 @@ pub(crate) type Controllers = Domain<Account>;
 pub(crate) struct Seeker {
     pub(crate) world: Arc<World>,
     pub(crate) account: Arc<Account>,
+    /// What it comes to is counted here.
+    pub(crate) counters: Counters,
 }
 
 /// An attempt under way, which can be called off from any thread.
@@ -106,6 +117,8 @@ pub(crate) struct Attempt {
     doing: SpinLock<Doing>,
     /// Steps done: connected, negotiated, logged on, ...
     steps: Atomic<u32>,
+    /// Its race shall wait no longer before it tries targets again.
+    hurried: AtomicFlag,
     /// Tells its requests from others on the same connection.
     tag: u64,
 }
@@ -128,6 +141,7 @@ impl Attempt {
                 cancelled <- Event::new(),
                 doing <- new_spinlock!(Doing::Nothing),
                 steps: Atomic::new(0),
+                hurried: AtomicFlag::new(false),
                 tag: TAG.fetch_add(1, Relaxed).saturating_add(1),
             }),
             GFP_KERNEL,
@@ -154,6 +168,18 @@ impl Attempt {
             Doing::Conn(conn) => conn.kill(Reason::Closed),
             Doing::Shared(conn) => conn.abandon(self.tag),
             Doing::Race(news) => news.queue.wake_all(),
+        }
+    }
+
+    /// Has its race try all targets again now, however long they were to be left alone.
+    pub(crate) fn hurry(&self) {
+        self.hurried.store(true, Relaxed);
+        let race = match &*self.doing.lock() {
+            Doing::Race(news) => Some(news.clone()),
+            _ => None,
+        };
+        if let Some(news) = race {
+            news.tell();
         }
     }
 
@@ -260,6 +286,8 @@ pub(crate) struct Outlook {
     pub(crate) listed: bool,
     /// Its present place is the first one.
     pub(crate) first: bool,
+    /// The target of the first referral that leads to its present place.
+    pub(crate) index: Option<usize>,
     /// A referral asks for returning to the first target (MS-DFSC 2.2.4, TargetFailback).
     pub(crate) failback: bool,
     /// How many targets were looked at.
@@ -311,6 +339,9 @@ fn expand(
             Ok(None) => place(path, outlook),
             Err(_) => {}
         }
+        if depth == 0 && outlook.listed && outlook.index.is_none() {
+            outlook.index = Some(target.index);
+        }
     }
     Ok(())
 }
@@ -349,16 +380,42 @@ pub(crate) fn follow(
     let first = || referral.entry.targets(usize::MAX).next().map(|t| t.index);
     let index = pick.or_else(first).unwrap_or(0);
     let mut buffer = KBox::new([0; MAX_LEN], GFP_KERNEL)?;
-    let tree = match rebase(&referral, index, path, &mut buffer)? {
-        None => direct(seeker, path, depth, attempt)?,
-        Some(target) => follow(seeker, &target, depth.saturating_add(1), None, attempt)?,
-    };
+    let target = rebase(&referral, index, path, &mut buffer)?;
+    let mut text = KVec::new();
+    copy_path(&mut text, target.as_ref().unwrap_or(path))?;
+    let tree = probed(seeker, &text, || match &target {
+        None => direct(seeker, path, depth, attempt),
+        Some(target) => follow(seeker, target, depth.saturating_add(1), None, attempt),
+    })?;
     referral.set_hint(index);
     Ok(tree)
 }
 
+/// Tries the target `path` with its whole stack; counts it and says what came of it.
+fn probed(
+    seeker: &Seeker,
+    path: &[u8],
+    work: impl FnOnce() -> core::result::Result<Arc<Tree>, Trouble>,
+) -> core::result::Result<Arc<Tree>, Trouble> {
+    let began = now_us();
+    let outcome = work();
+    let error = outcome.as_ref().err().map(|trouble| trouble.errno);
+    seeker.counters.probes.add();
+    if error.is_some_and(|error| error != errno::ECANCELED) {
+        seeker.counters.probes_failed.add();
+    }
+    TargetProbe::emit(|| {
+        Some(TargetProbe {
+            target: path,
+            error: error.map_or(0, |error| error.to_errno()),
+            us: now_us().saturating_sub(began),
+        })
+    });
+    outcome
+}
+
 /// The path that target `index` of `referral` makes of `path`; `None` if it is the same.
-fn rebase<'b>(
+pub(super) fn rebase<'b>(
     referral: &Cached,
     index: usize,
     path: &Path<'_>,
@@ -426,13 +483,7 @@ fn at(
         session::Place::Elsewhere(referral) => Course::Targets(referral),
         session::Place::Domain(domain) => Course::Domain(domain),
         session::Place::Alias(host) => {
-            let mut text = KVec::new();
-            text.extend_from_slice(b"//", GFP_KERNEL)?;
-            text.extend_from_slice(&host, GFP_KERNEL)?;
-            for component in path.below(1) {
-                text.push(b'/', GFP_KERNEL)?;
-                text.extend_from_slice(component.as_bytes(), GFP_KERNEL)?;
-            }
+            let text = moved(core::str::from_utf8(&host).unwrap_or_default(), path)?;
             let text = core::str::from_utf8(&text).unwrap_or_default();
             let path = Path::parse(text).map_err(|_| Trouble::from(EINVAL))?;
             return reach(seeker, &path, depth.saturating_add(1), attempt);
@@ -511,6 +562,9 @@ impl<'a> Race<'a> {
                 return Err(Trouble::cancelled());
             }
             let seen = self.news.count.load(Relaxed);
+            if self.attempt.hurried.xchg(false, Relaxed) {
+                machine.hurry(Instant(now_ms()));
+            }
             let winner = self.collect(&mut machine);
             if winner.is_none() {
                 if let Some(fresh) = self.refetched() {
@@ -589,6 +643,7 @@ impl<'a> Race<'a> {
     }
 
     /// Whether target `index` leads to the tree with this path.
+    #[inline(never)] // It has a path on the stack.
     fn is_target(&self, index: usize, path: &[u8]) -> bool {
         let mut buffer = [0; MAX_LEN];
         match self.target(index, &mut buffer) {
@@ -623,13 +678,12 @@ impl<'a> Race<'a> {
         let deeper = u32::from(matches!(self.course, Course::Targets(_)));
         let depth = self.depth.saturating_add(deeper);
         let runner = self.runner(attempt, move |seeker, work| {
-            let text = core::str::from_utf8(&text).unwrap_or_default();
-            let path = Path::parse(text).map_err(|_| Trouble::from(EINVAL))?;
-            if itself {
-                direct(seeker, &path, depth, work)
-            } else {
-                reach(seeker, &path, depth, work)
-            }
+            let path = core::str::from_utf8(&text).unwrap_or_default();
+            let path = Path::parse(path).map_err(|_| Trouble::from(EINVAL))?;
+            probed(seeker, &text, || match itself {
+                true => direct(seeker, &path, depth, work),
+                false => reach(seeker, &path, depth, work),
+            })
         })?;
         Ok(self.runners.push(runner, GFP_KERNEL)?)
     }
@@ -648,7 +702,9 @@ impl<'a> Race<'a> {
             let text = core::str::from_utf8(&text).unwrap_or_default();
             let path = Path::parse(text).map_err(|_| Trouble::from(EINVAL))?;
             let host = domain.controllers().nth(attempt.target);
-            at(seeker, host.unwrap_or_default(), &path, depth, work)
+            let host = host.unwrap_or_default();
+            let target = moved(host, &path)?;
+            probed(seeker, &target, || at(seeker, host, &path, depth, work))
         })?;
         Ok(self.runners.push(runner, GFP_KERNEL)?)
     }
@@ -830,6 +886,18 @@ fn same(path: &Path<'_>, text: &[u8]) -> bool {
         .ok()
         .and_then(|text| Path::parse(text).ok())
         .is_some_and(|other| other == *path)
+}
+
+/// The device form of `path`, but on `host`.
+fn moved(host: &str, path: &Path<'_>) -> Result<KVec<u8>> {
+    let mut text = KVec::new();
+    text.extend_from_slice(b"//", GFP_KERNEL)?;
+    text.extend_from_slice(host.as_bytes(), GFP_KERNEL)?;
+    for component in path.below(1) {
+        text.push(b'/', GFP_KERNEL)?;
+        text.extend_from_slice(component.as_bytes(), GFP_KERNEL)?;
+    }
+    Ok(text)
 }
 
 /// Appends the device form of `path`.

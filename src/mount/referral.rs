@@ -4,6 +4,7 @@
 
 use super::{
     reconnect::{
+        copy_path,
         Attempt,
         Cached,
         Seeker, //
@@ -24,7 +25,14 @@ use crate::{
     sys::{
         errno,
         fmt::Plain,
-        time::now_ms, //
+        time::{
+            now_ms,
+            now_us, //
+        },
+        trace::{
+            self,
+            Event as _, //
+        }, //
     },
     transport::Error, //
 };
@@ -48,6 +56,7 @@ use rsdfs_proto::{
         },
         referral::{
             Flaw,
+            Kind,
             Request,
             Subject, //
         }, //
@@ -76,8 +85,26 @@ pub(super) fn fetch(
     path: &Path<'_>,
     attempt: &Attempt,
 ) -> core::result::Result<Cached, Trouble> {
-    let blob = blob(seeker, session, Subject::Path(*path), attempt)?;
-    let entry = Entry::parse(path, blob, Instant(now_ms()));
+    let asked = Asked::now(seeker, session, Subject::Path(*path));
+    let entry = match blob(seeker, session, asked.subject, attempt) {
+        Ok(blob) => Entry::parse(path, blob, Instant(now_ms())),
+        Err(error) => {
+            asked.answered(Err(error));
+            return Err(error.into());
+        }
+    };
+    asked.answered(match &entry {
+        Ok(entry) => Ok(Told {
+            kind: match entry.kind() {
+                Kind::Root => "root",
+                Kind::Link => "link",
+                Kind::Names => "names",
+            },
+            ttl: entry.ttl().0,
+            targets: entry.count(),
+        }),
+        Err(_) => Err(Error::Malformed),
+    });
     let entry = entry.map_err(|flaw| refuse(seeker, session, flaw))?;
     Ok(seeker.world.cache.put(path, entry, &seeker.account)?)
 }
@@ -177,12 +204,95 @@ fn names(
     subject: Subject<'_>,
     attempt: &Attempt,
 ) -> Result<Option<NameList<Blob>>> {
-    match blob(seeker, session, subject, attempt) {
-        Ok(blob) => Ok(NameList::parse(blob, Instant(now_ms()))
-            .map_err(|flaw| refuse(seeker, session, flaw))
-            .ok()),
-        Err(Error::Status(_) | Error::Malformed) => Ok(None),
-        Err(error) => Err(error),
+    let asked = Asked::now(seeker, session, subject);
+    let now = Instant(now_ms());
+    let list = match blob(seeker, session, subject, attempt) {
+        Ok(blob) => NameList::parse(blob, now).map_err(|flaw| drop(refuse(seeker, session, flaw))),
+        Err(error) => {
+            asked.answered(Err(error));
+            return match error {
+                Error::Status(_) | Error::Malformed => Ok(None),
+                error => Err(error),
+            };
+        }
+    };
+    asked.answered(match &list {
+        Ok(list) => Ok(Told {
+            kind: "names",
+            ttl: now.until(list.expires()).0,
+            targets: list.domains().count(),
+        }),
+        Err(()) => Err(Error::Malformed),
+    });
+    Ok(list.ok())
+}
+
+/// A question to a server, to be counted and traced.
+struct Asked<'a> {
+    session: &'a Session,
+    subject: Subject<'a>,
+    /// In microseconds since boot.
+    began: u64,
+}
+
+/// What there is in an answer.
+struct Told {
+    kind: &'static str,
+    /// In milliseconds.
+    ttl: u64,
+    targets: usize,
+}
+
+impl<'a> Asked<'a> {
+    /// The server of `session` is asked about `subject` now.
+    fn now(seeker: &Seeker, session: &'a Session, subject: Subject<'a>) -> Self {
+        seeker.counters.referrals.add();
+        Self {
+            session,
+            subject,
+            began: now_us(),
+        }
+    }
+
+    /// It has answered, or failed to.
+    fn answered(self, outcome: Result<Told>) {
+        let us = now_us().saturating_sub(self.began);
+        if !trace::Referral::is_on() {
+            return;
+        }
+        let mut path = KVec::new();
+        let copied = match &self.subject {
+            Subject::Path(path_asked) => copy_path(&mut path, path_asked),
+            Subject::Domain(name) => path
+                .extend_from_slice(name.as_bytes(), GFP_KERNEL)
+                .map_err(Into::into),
+            Subject::Domains => Ok(()),
+        };
+        if copied.is_err() {
+            return;
+        }
+        let (status, error) = match &outcome {
+            Ok(_) => (0, 0),
+            Err(Error::Status(status)) => (status.0, status.errno().saturating_neg()),
+            Err(Error::Lost) => (0, errno::ECONNRESET.to_errno()),
+            Err(Error::Malformed) => (0, errno::EPROTO.to_errno()),
+            Err(error) => (0, kernel::error::Error::from(*error).to_errno()),
+        };
+        let (kind, ttl, targets) = match outcome {
+            Ok(told) => (told.kind, told.ttl / 1000, told.targets),
+            Err(_) => ("none", 0, 0),
+        };
+        trace::Referral {
+            path: &path,
+            host: self.session.server().host(),
+            kind,
+            ttl: u32::try_from(ttl).unwrap_or(u32::MAX),
+            targets: u32::try_from(targets).unwrap_or(u32::MAX),
+            status,
+            error,
+            us,
+        }
+        .put();
     }
 }
 

@@ -9,6 +9,7 @@
 //! Lock: `Refresh::state`, above those of the cache; not held while anybody is asked.
 
 use super::{
+    counters::Counters,
     reconnect::{
         Attempt,
         Cached,
@@ -292,6 +293,7 @@ impl Refresh {
         let seeker = Seeker {
             world: self.world.clone(),
             account: peer.account.clone(),
+            counters: Counters::new(),
         };
         let host = core::str::from_utf8(&peer.host).unwrap_or_default();
         let mut left = referrals.iter();

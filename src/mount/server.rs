@@ -70,6 +70,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Connects to one of `addresses` of `host`, and negotiates.
+    #[inline(never)] // What it has on the stack shall be gone when the log-on begins.
     pub(super) fn connect(
         seeker: &Seeker,
         host: &str,

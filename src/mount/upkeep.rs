@@ -27,11 +27,15 @@ use super::{
 use crate::{
     sys::{
         thread::NoFs,
-        time::now_ms,
+        time::{
+            now_ms,
+            now_us, //
+        },
         timer::{
             Job,
             Timer, //
-        }, //
+        },
+        wait::WaitQueue, //
     },
     transport::conn::Reason, //
 };
@@ -69,11 +73,19 @@ use rsdfs_proto::{
 pub(super) struct Upkeep {
     #[pin]
     state: SpinLock<State>,
+    /// Something that took time has ended.
+    #[pin]
+    idle: WaitQueue,
 }
 
-#[derive(Default)]
 struct State {
     homing: Homing,
+    /// Whether to return to the preferred target.
+    mode: Failback,
+    /// The generation in which the administrator moved the mount: it stays there.
+    held: Option<u64>,
+    /// What is being done is what the administrator wants.
+    asked: bool,
     /// The target to move to, with its whole stack.
     candidate: Option<Arc<Tree>>,
     /// What is being done at the moment.
@@ -82,10 +94,40 @@ struct State {
 }
 
 impl Upkeep {
-    pub(super) fn new() -> impl PinInit<Self> {
+    /// Of a mount that was given this option.
+    pub(super) fn new(mode: Failback) -> impl PinInit<Self> {
         pin_init!(Self {
-            state <- new_spinlock!(State::default()),
+            state <- new_spinlock!(State {
+                homing: Homing::default(),
+                mode,
+                held: None,
+                asked: false,
+                candidate: None,
+                attempt: None,
+                ended: false,
+            }),
+            idle <- WaitQueue::new(),
         })
+    }
+
+    /// Whether to return to the preferred target.
+    pub(super) fn mode(&self) -> Failback {
+        self.state.lock().mode
+    }
+
+    /// Changes it.
+    pub(super) fn set_mode(&self, mode: Failback) {
+        self.state.lock().mode = mode;
+    }
+
+    /// The administrator has moved the mount to where it is in this generation, or holds it no longer.
+    pub(super) fn hold(&self, generation: Option<u64>) {
+        self.state.lock().held = generation;
+    }
+
+    /// Whether the administrator has moved it to where it is in this generation.
+    pub(super) fn is_held(&self, generation: u64) -> bool {
+        self.state.lock().held == Some(generation)
     }
 
     /// Ends it: the mount is ended.
@@ -94,6 +136,7 @@ impl Upkeep {
         state.ended = true;
         let gone = (state.candidate.take(), state.attempt.take());
         drop(state);
+        self.idle.wake_all();
         if let Some(attempt) = &gone.1 {
             attempt.cancel();
         }
@@ -111,7 +154,7 @@ impl Upkeep {
     }
 
     /// Ends what was begun, with what has come of it.
-    fn finish(&self, candidate: Option<Arc<Tree>>) {
+    pub(super) fn finish(&self, candidate: Option<Arc<Tree>>) {
         let mut state = self.state.lock();
         let attempt = state.attempt.take();
         state.homing.probed(Instant(now_ms()), candidate.is_some());
@@ -119,8 +162,37 @@ impl Upkeep {
             true => candidate,
             false => core::mem::replace(&mut state.candidate, candidate),
         };
+        state.asked = false;
         drop(state);
+        self.idle.wake_all();
         drop((gone, attempt));
+    }
+
+    /// Begins something for the administrator; what is done in the background is called off for it.
+    ///
+    /// Fails with `EBUSY` if the administrator is served already, and if the mount is ended.
+    pub(super) fn seize(&self) -> Result<Arc<Attempt>> {
+        let attempt = Attempt::new()?;
+        let mut seized = Err(EBUSY);
+        self.idle.wait_killable(None, || {
+            let mut state = self.state.lock();
+            if state.ended || state.asked {
+                return true;
+            }
+            let under_way = match &state.attempt {
+                Some(under_way) => under_way.clone(),
+                None => {
+                    state.attempt = Some(attempt.clone());
+                    state.asked = true;
+                    seized = Ok(attempt.clone());
+                    return true;
+                }
+            };
+            drop(state);
+            under_way.cancel();
+            false
+        })?;
+        seized
     }
 }
 
@@ -180,7 +252,7 @@ impl Volume {
         }
         let place = self.place(&tree);
         let after = Span::ms(self.options().failback_after_ms());
-        let quiet = match self.options().failback() {
+        let quiet = match self.failback() {
             Failback::Idle => self.is_idle(),
             _ => !self.holds_unlinked(),
         };
@@ -213,7 +285,7 @@ impl Volume {
             return Where::Home;
         };
         let outlook = reconnect::outlook(&self.seeker, &path, &present);
-        let wanted = match self.options().failback() {
+        let wanted = match self.failback() {
             Failback::Never => false,
             Failback::Auto => outlook.failback,
             Failback::Idle | Failback::Always => true,
@@ -221,6 +293,7 @@ impl Volume {
         match outlook {
             _ if !outlook.known => Where::Home,
             _ if !outlook.listed => Where::Delisted,
+            _ if self.upkeep.is_held(tree.generation()) => Where::Home,
             _ if !outlook.first && wanted => Where::Away,
             _ => Where::Home,
         }
@@ -262,8 +335,9 @@ impl Volume {
             Where::Delisted => Why::Drain,
             _ => Why::Failback,
         };
+        let began = now_us();
         if ops::check_directory(&On::new(&candidate, attempt.patience())).is_ok() {
-            let _ = self.switch(present, candidate, why);
+            let _ = self.switch(present, candidate, why, began);
         }
         None
     }

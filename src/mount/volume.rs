@@ -3,6 +3,7 @@
 //! What is mounted: a share that outlives its servers.
 
 use super::{
+    counters::Counters,
     handle::Handle,
     io::{
         Io,
@@ -41,7 +42,15 @@ use crate::{
             NoFs,
             Thread, //
         },
-        time::now_ms,
+        time::{
+            now_ms,
+            now_us, //
+        },
+        trace::{
+            Event as _,
+            Reconnect,
+            TargetSwitch, //
+        },
         wait::{
             Outcome,
             WaitQueue, //
@@ -116,6 +125,8 @@ struct State {
     stats: Stats,
     /// The targets it was found among, for when the cache has forgotten them.
     known: Option<Cached>,
+    /// When the tree before was lost, in microseconds since boot.
+    lost: u64,
     /// When an unmount began.
     closing: Option<u64>,
     /// What the last tree's path was, to know where not to begin.
@@ -165,6 +176,8 @@ pub(crate) enum Why {
     Failback,
     /// The referral does not list it any more.
     Drain,
+    /// The administrator wants it so.
+    Asked,
 }
 
 impl Why {
@@ -174,6 +187,7 @@ impl Why {
             Why::Lost(reason) => reason.name(),
             Why::Failback => "failback",
             Why::Drain => "drain",
+            Why::Asked => "asked",
         }
     }
 }
@@ -216,9 +230,11 @@ impl Volume {
 
     fn bring_up(account: Arc<Account>, path: KVec<u8>) -> core::result::Result<Arc<Self>, Trouble> {
         let world = World::get().ok_or(ENODEV)?;
+        let mode = account.options.failback();
         let seeker = Seeker {
             world: world.clone(),
             account,
+            counters: Counters::new(),
         };
         let volume = Arc::pin_init(
             try_pin_init!(Self {
@@ -230,6 +246,7 @@ impl Volume {
                     phase: Phase::Down(now_ms(), Reason::Closed),
                     attempt: None,
                     known: None,
+                    lost: 0,
                     closing: None,
                     stats: Stats::default(),
                     last: KVec::new(),
@@ -239,7 +256,7 @@ impl Volume {
                 handles <- new_mutex!(RBTree::new()),
                 parked <- new_spinlock!(Parked::default()),
                 keeper <- new_mutex!(None),
-                upkeep <- Upkeep::new(),
+                upkeep <- Upkeep::new(mode),
             }),
             GFP_KERNEL,
         )?;
@@ -313,6 +330,7 @@ impl Volume {
             if let Err(Error::Status(status)) = result {
                 if let Some(reason) = tree.gone(status) {
                     self.lost(&tree, reason);
+                    self.seeker.counters.repeated.add();
                     continue;
                 }
             }
@@ -325,6 +343,7 @@ impl Volume {
                 }
                 result => return result,
             }
+            self.seeker.counters.repeated.add();
         }
     }
 
@@ -366,6 +385,7 @@ impl Volume {
         let gone = state.tree.take();
         if state.phase == Phase::Up {
             state.phase = Phase::Down(now_ms(), reason);
+            state.lost = now_us();
         }
         drop(state);
         self.changed.wake_all();
@@ -415,6 +435,8 @@ impl Volume {
     pub(super) fn publish(&self, tree: Arc<Tree>, since: Option<u64>) -> Result {
         let mut last = KVec::with_capacity(tree.path().len(), GFP_KERNEL)?;
         last.extend_from_slice(tree.path(), GFP_KERNEL)?;
+        let new = tree.clone();
+        let mut why = None;
         let mut state = self.state.lock();
         if state.phase == Phase::Aborted {
             return Err(Error::Kernel(EIO));
@@ -423,6 +445,7 @@ impl Volume {
             state.stats.failovers = state.stats.failovers.saturating_add(1);
             state.stats.reason = Some(Why::Lost(reason));
             state.stats.duration = now_ms().saturating_sub(since);
+            why = state.stats.reason;
         }
         state.generation = state.generation.saturating_add(1);
         tree.set_generation(state.generation);
@@ -431,14 +454,53 @@ impl Volume {
             mem::replace(&mut state.last, last),
         );
         state.phase = Phase::Up;
+        let lost = state.lost;
         drop(state);
-        drop(old);
         self.changed.wake_all();
+        if let Some(why) = why {
+            self.tell(&old.1, &new, why, lost);
+        }
+        drop(old);
         Ok(())
     }
 
-    /// Goes from `present`, which works, to `tree`.
-    pub(super) fn switch(&self, present: &Arc<Tree>, tree: Arc<Tree>, why: Why) -> Result {
+    /// Puts into the trace that the mount has gone from the target `old` to `new`, which began at
+    /// `began` in microseconds since boot.
+    fn tell(&self, old: &[u8], new: &Tree, why: Why, began: u64) {
+        let (path, reason) = (self.path(), why.name());
+        let us = now_us().saturating_sub(began);
+        TargetSwitch::emit(|| {
+            let switch = TargetSwitch {
+                path,
+                old,
+                new: new.path(),
+                reason,
+                us,
+            };
+            Some(switch).filter(|switch| switch.old != switch.new)
+        });
+        if matches!(why, Why::Lost(_)) {
+            let generation = new.generation();
+            Reconnect::emit(|| {
+                Some(Reconnect {
+                    path,
+                    reason,
+                    generation,
+                    us,
+                })
+            });
+        }
+    }
+
+    /// Goes from `present`, which works, to `tree`; that began at `began`, in microseconds since boot.
+    pub(super) fn switch(
+        &self,
+        present: &Arc<Tree>,
+        tree: Arc<Tree>,
+        why: Why,
+        began: u64,
+    ) -> Result {
+        let new = tree.clone();
         let mut last = KVec::with_capacity(tree.path().len(), GFP_KERNEL)?;
         last.extend_from_slice(tree.path(), GFP_KERNEL)?;
         let mut state = self.state.lock();
@@ -456,6 +518,7 @@ impl Volume {
             mem::replace(&mut state.last, last),
         );
         drop(state);
+        self.tell(&old.1, &new, why, began);
         drop(old);
         Ok(())
     }
@@ -494,6 +557,60 @@ impl Volume {
     pub(super) fn discharge(&self, handle: &Handle) {
         let gone = self.handles.lock().remove(&handle.id);
         drop(gone);
+    }
+
+    /// Calls `f` with each open file.
+    pub(super) fn each_handle(&self, mut f: impl FnMut(&Handle)) {
+        for handle in self.handles.lock().values() {
+            f(handle);
+        }
+    }
+
+    /// Adds those of the open files that are `wanted` to `out`.
+    pub(super) fn copy_handles(
+        &self,
+        out: &mut KVec<Arc<Handle>>,
+        wanted: impl Fn(&Handle) -> bool,
+    ) -> kernel::error::Result {
+        for handle in self.handles.lock().values().filter(|handle| wanted(handle)) {
+            out.push(handle.clone(), GFP_KERNEL)?;
+        }
+        Ok(())
+    }
+
+    /// How many reads and writes wait for a tree.
+    pub(super) fn parked(&self) -> usize {
+        self.parked.lock().len()
+    }
+
+    /// The targets it was found among last.
+    pub(super) fn known(&self) -> Option<Cached> {
+        self.state.lock().known.clone()
+    }
+
+    /// Has the keeper try all targets again now, if it is looking for one.
+    pub(super) fn hurry(&self) {
+        let attempt = self.state.lock().attempt.clone();
+        if let Some(attempt) = attempt {
+            attempt.hurry();
+        }
+    }
+
+    /// The tree, if there is one by `deadline` (milliseconds since boot); also not if an unmount begins.
+    pub(super) fn tree_until(&self, deadline: u64) -> kernel::error::Result<Arc<Tree>> {
+        let mut found = Err(ETIMEDOUT);
+        let left = deadline.saturating_sub(now_ms());
+        self.changed.wait_killable(Some(left), || {
+            let state = self.state.lock();
+            found = match (&state.tree, state.phase) {
+                (_, Phase::Aborted) => Err(EIO),
+                _ if state.closing.is_some() => Err(EIO),
+                (Some(tree), Phase::Up) => Ok(tree.clone()),
+                _ => return false,
+            };
+            true
+        })?;
+        found
     }
 
     /// Whether no file is open.
@@ -596,6 +713,8 @@ impl Volume {
     /// An unmount begins: from now on a server that is lost must be replaced soon.
     pub(crate) fn closing(&self) {
         self.state.lock().closing = Some(now_ms());
+        self.upkeep.end();
+        self.changed.wake_all();
     }
 
     /// Ends the mount: takes leave of the server, if that goes quickly.

@@ -281,6 +281,14 @@ impl<S: DerefMut<Target = [Slot]>> Failover<S> {
         }
     }
 
+    /// Has all targets tried again now, however long they were to be left alone.
+    pub fn hurry(&mut self, now: Instant) {
+        self.next_start = now;
+        for slot in self.slots.iter_mut() {
+            slot.not_before = slot.not_before.min(now);
+        }
+    }
+
     /// What to do at `now`. To be called again until it answers [`Action::Wait`] or an end, which it
     /// then repeats.
     pub fn poll(&mut self, now: Instant) -> Action {

@@ -10,6 +10,7 @@
 #include <linux/folio_batch.h>
 #include <linux/fs.h>
 #include <linux/iov_iter.h>
+#include <linux/kobject.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -53,6 +54,10 @@ const struct rsdfs_sizes rsdfs_sizes = {
 	.arc4_ctx = sizeof(struct arc4_ctx),
 	.sha512_ctx = sizeof(struct sha512_ctx),
 	.proc_ops = sizeof(struct proc_ops),
+	.attribute = sizeof(struct attribute),
+	.kobj_type = sizeof(struct kobj_type),
+	.kobject = sizeof(struct kobject),
+	.sysfs_ops = sizeof(struct sysfs_ops),
 };
 
 /* param; module! has parameters too, but they do not show in /sys/module */

@@ -57,10 +57,7 @@ pub(crate) struct Dest<'a>(Into<'a>);
 /// `start` is the iterator as it was when it was taken over.
 enum Into<'a> {
     Buffer { done: usize, all: &'a mut [u8] },
-    Pages {
-        now: Pages<'a>,
-        start: Pages<'a>,
-    },
+    Pages { now: Pages<'a>, start: Pages<'a> },
 }
 
 impl<'a> Source<'a> {

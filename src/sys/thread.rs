@@ -126,7 +126,6 @@ impl Thread {
     }
 
     /// Waits, not killably, until the thread has ended.
-    #[expect(dead_code, reason = "no user yet")]
     pub(crate) fn join(self) {
         let thread = ManuallyDrop::new(self);
         thread.end();

@@ -14,6 +14,11 @@ pub(crate) fn now_ms() -> u64 {
     now_ns() / 1_000_000
 }
 
+/// Microseconds since boot, time asleep included: `ktime_get_boottime()`. Never goes back.
+pub(crate) fn now_us() -> u64 {
+    now_ns() / 1_000
+}
+
 /// Nanoseconds since boot, time asleep included: `ktime_get_boottime()`. Never goes back.
 pub(crate) fn now_ns() -> u64 {
     // SAFETY: May be called from any context but NMI, where no Rust code of this module runs.

@@ -13,6 +13,7 @@ use super::{
     SuperBlock, //
 };
 use crate::{
+    inspect::control::Control,
     mount::Volume,
     sys::{
         fs::super_block::{
@@ -52,6 +53,9 @@ const NAME_MAX: u32 = 255;
 #[pin_data]
 pub(crate) struct Mounted {
     volume: Ending,
+    /// Its directory in `/sys/fs/rsdfs`, from the superblock being there to its end.
+    #[pin]
+    control: Mutex<Option<Control>>,
     /// The last `statfs`, and when it was.
     #[pin]
     space: Mutex<Option<(u64, Statfs)>>,
@@ -68,6 +72,7 @@ impl Mounted {
         Arc::pin_init(
             pin_init!(Self {
                 volume,
+                control <- new_mutex!(None),
                 space <- new_mutex!(None),
                 changed: Atomic::new(0),
                 links: AtomicFlag::new(false),
@@ -142,6 +147,13 @@ impl Operations for Fs {
         node::obtain(sb, "", &found, asked)
     }
 
+    fn ready(sb: &SuperBlock) -> Result {
+        let mounted = sb.data();
+        let control = Control::new(&mounted.volume.0, sb.device())?;
+        *mounted.control.lock() = Some(control);
+        Ok(())
+    }
+
     fn statfs(sb: &SuperBlock) -> Result<Statfs> {
         let mounted = sb.data();
         let now = time::now_ms();
@@ -166,7 +178,8 @@ impl Operations for Fs {
     }
 
     fn show_options(mounted: &Mounted, out: &mut OptionWriter<'_>) {
-        mounted.volume.0.options().show(out);
+        let volume = &mounted.volume.0;
+        volume.options().show(volume.failback(), out);
     }
 
     fn umount_begin(mounted: &Mounted) {
@@ -175,6 +188,9 @@ impl Operations for Fs {
 
     fn closing(mounted: &Mounted) {
         mounted.volume.0.closing();
+        // Waits for those who use its files; and the device number is about to be free again.
+        let control = mounted.control.lock().take();
+        drop(control);
     }
 
     fn kill_sb(mounted: &Mounted) {

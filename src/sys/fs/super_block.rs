@@ -35,6 +35,9 @@ use kernel::{
     }, //
 };
 
+/// `MINORBITS`: of how many bits the minor number is made.
+const MINOR_BITS: u32 = 20;
+
 /// A `struct super_block`.
 ///
 /// # Invariants
@@ -54,6 +57,13 @@ impl<T: Type> SuperBlock<T> {
 
     pub(super) fn as_ptr(&self) -> *mut bindings::super_block {
         self.0.get()
+    }
+
+    /// The major and minor number of its device, as `stat()` shows them.
+    pub(crate) fn device(&self) -> (u32, u32) {
+        // SAFETY: By the type invariant; it is set before anything else and never changes.
+        let device = unsafe { (*self.as_ptr()).s_dev };
+        (device >> MINOR_BITS, device & ((1 << MINOR_BITS) - 1))
     }
 
     /// The file system's own data.
@@ -99,6 +109,9 @@ pub(crate) trait Operations: Type {
 
     /// The root directory's inode, looked up with [`SuperBlock::iget`].
     fn root(sb: &SuperBlock<Self>) -> Result<ARef<Inode<Self>>>;
+
+    /// All is there: the last chance to fail.
+    fn ready(sb: &SuperBlock<Self>) -> Result;
 
     /// The size of the file system and what is free.
     fn statfs(sb: &SuperBlock<Self>) -> Result<Statfs>;
@@ -216,6 +229,7 @@ pub(super) unsafe extern "C" fn fill_super<T: FileSystem>(
         }
         // SAFETY: The superblock is new.
         unsafe { (*sb).s_root = root };
+        T::ready(this)?;
         Ok(0)
     })
 }

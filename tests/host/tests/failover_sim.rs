@@ -569,6 +569,38 @@ fn twenty_cuts() {
     }
 }
 
+/// Polls at `at` until it answers with something other than [`Action::Refetch`].
+fn next(m: &mut Failover<Vec<Slot>>, at: Instant) -> Action {
+    loop {
+        match m.poll(at) {
+            Action::Refetch => {}
+            action => return action,
+        }
+    }
+}
+
+#[test]
+fn hurrying_ends_every_backoff() {
+    let one = vec![Slot::new(0, Health::NEW)];
+    let mut m = Failover::new(one, 0, Lost::Reset, Policy::HARD, Instant(0));
+    let mut at = Instant(0);
+    // Fails until it is to be left alone for some seconds.
+    loop {
+        match next(&mut m, at) {
+            Action::Connect(a) => m.down(at, a, Cause::Unreachable.into()),
+            Action::Wait(t) if at.until(t) >= Span::ms(2500) => break,
+            Action::Wait(t) => at = t,
+            other => panic!("{other:?}"),
+        }
+        // A wait for a referral does not count.
+        assert!(at < Instant(60_000));
+    }
+    at = at.after(Span::ms(100));
+    assert!(matches!(next(&mut m, at), Action::Wait(_)));
+    m.hurry(at);
+    assert!(matches!(next(&mut m, at), Action::Connect(_)));
+}
+
 #[test]
 fn replacing_the_targets() {
     let now = Instant(1000);

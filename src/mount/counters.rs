@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is counted of a mount, from its beginning on, for the views.
+
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
+
+/// A number of times.
+pub(crate) struct Counter(Atomic<u64>);
+
+impl Counter {
+    const fn new() -> Self {
+        Counter(Atomic::new(0))
+    }
+
+    /// Once more.
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// How often so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// The counters of one mount.
+pub(crate) struct Counters {
+    /// Operations begun again because their target was lost.
+    pub(crate) repeated: Counter,
+    /// Reads sent again because their target was lost with them.
+    pub(crate) reads_resent: Counter,
+    /// The same of writes.
+    pub(crate) writes_resent: Counter,
+    /// Questions for referrals that servers were asked.
+    pub(crate) referrals: Counter,
+    /// Targets tried with their whole stack: contenders of races, and probes.
+    pub(crate) probes: Counter,
+    /// Those of them that did not stand, not counting those called off.
+    pub(crate) probes_failed: Counter,
+}
+
+impl Counters {
+    /// Nothing has happened yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            repeated: Counter::new(),
+            reads_resent: Counter::new(),
+            writes_resent: Counter::new(),
+            referrals: Counter::new(),
+            probes: Counter::new(),
+            probes_failed: Counter::new(),
+        }
+    }
+}
