@@ -105,7 +105,9 @@ impl fmt::Write for Page<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.used.saturating_add(text.len());
         let place = self.room.get_mut(self.used..end).ok_or(fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
+        for (to, from) in place.iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
         self.used = end;
         Ok(())
     }
