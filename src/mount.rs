@@ -86,6 +86,16 @@ pub(crate) struct Attr {
     pub(crate) nlink: u32,
 }
 
+impl Attr {
+    /// Whether both tell of one file, or of replicas of it: the same number and age, as servers of one
+    /// storage give them, or the same size and times.
+    pub(crate) fn is_twin(&self, other: &Self) -> bool {
+        self.btime == other.btime
+            && (self.id != 0 && self.id == other.id
+                || (self.size, self.mtime) == (other.size, other.mtime))
+    }
+}
+
 /// What to do about the existence of a file that is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Create {

@@ -13,6 +13,7 @@ use super::{
         Course, //
     },
     tree::On,
+    upkeep::Outcome,
     volume::{
         Volume,
         Why, //
@@ -122,7 +123,7 @@ impl Volume {
         let mut load = Load::default();
         self.each_handle(|handle| {
             load.open = load.open.saturating_add(1);
-            if handle.file(generation).is_none() {
+            if !handle.is_open_in(generation) {
                 load.stale = load.stale.saturating_add(1);
             }
         });
@@ -199,7 +200,7 @@ impl Volume {
             tree = self.tree_until(deadline)?;
         }
         let generation = tree.generation();
-        self.copy_handles(&mut stale, |handle| handle.file(generation).is_none())?;
+        self.copy_handles(&mut stale, |handle| !handle.is_open_in(generation))?;
         for handle in stale {
             self.reopen(&handle, deadline)?;
         }
@@ -210,7 +211,7 @@ impl Volume {
     fn reopen(&self, handle: &Arc<Handle>, deadline: u64) -> Result {
         loop {
             let tree = self.tree_until(deadline)?;
-            match ops::file(&On::new(&tree, Some(deadline)), handle) {
+            match ops::seat(&On::new(&tree, Some(deadline)), handle) {
                 Err(Error::Lost) => self.lost(&tree, Reason::Gone),
                 Err(error @ (Error::Timeout | Error::Interrupted)) => return Err(error.into()),
                 _ => return Ok(()),
@@ -245,7 +246,7 @@ impl Volume {
         let thread = Thread::spawn(c"rsdfs-move", move |_| {
             let _scope = NoFs::enter();
             let moved = volume.bring_to(index, &during, began);
-            volume.upkeep.finish(None);
+            volume.upkeep.finish(Outcome::Probed(None));
             *theirs.moved.lock() = moved;
             theirs.over.set();
         });
@@ -257,7 +258,7 @@ impl Volume {
                 thread.join();
             }
             Err(error) => {
-                self.upkeep.finish(None);
+                self.upkeep.finish(Outcome::Probed(None));
                 return Err(error);
             }
         }

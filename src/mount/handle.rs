@@ -3,6 +3,7 @@
 //! Open files that outlive the server they were opened on.
 
 use super::{
+    tree::Tree,
     Create,
     How,
     Result, //
@@ -20,8 +21,9 @@ use rsdfs_proto::smb2::FileId;
 
 /// An open file of a volume, for as long as the file system keeps it open.
 ///
-/// On the server it is open in one generation of the volume at a time; it is opened again, by its
-/// path, when it is first used in the next.
+/// It is open on one tree at a time, its *seat*. When that is lost it is opened again, by its path, when
+/// it is first used on the next. When the volume leaves a tree that works, it follows then too if it
+/// can, or keeps its seat.
 #[pin_data]
 pub(crate) struct Handle {
     /// Names the handle within its volume.
@@ -33,17 +35,20 @@ pub(crate) struct Handle {
 
 struct State {
     path: KVec<u8>,
-    open: Option<(u64, FileId)>,
+    open: Option<Seat>,
     closed: bool,
 }
 
+/// A tree, and the server's id for the file there.
+pub(super) type Seat = (Arc<Tree>, FileId);
+
 impl Handle {
-    /// A handle that was opened in `generation`.
+    /// A handle that was opened on `tree`.
     pub(super) fn new(
         id: u64,
         path: &str,
         how: How,
-        generation: u64,
+        tree: &Arc<Tree>,
         file: FileId,
     ) -> Result<Arc<Self>> {
         let path = bytes(path)?;
@@ -53,7 +58,7 @@ impl Handle {
                 how,
                 state <- new_mutex!(State {
                     path,
-                    open: Some((generation, file)),
+                    open: Some((tree.clone(), file)),
                     closed: false,
                 }),
             }),
@@ -61,38 +66,52 @@ impl Handle {
         )?)
     }
 
-    /// The server's id for it, if it is open in `generation`.
-    pub(super) fn file(&self, generation: u64) -> Option<FileId> {
-        match self.state.lock().open {
-            Some((open, file)) if open == generation => Some(file),
-            _ => None,
-        }
+    /// Where it is open, for all that is known.
+    pub(super) fn seat(&self) -> Option<Seat> {
+        self.state.lock().open.clone()
     }
 
-    /// Notes that it was opened again. If it is open in this generation already, or closed, the
-    /// new id is not needed and is given back.
-    pub(super) fn opened(&self, generation: u64, file: FileId) -> Option<FileId> {
+    /// Whether it is open on the tree of this generation.
+    pub(super) fn is_open_in(&self, generation: u64) -> bool {
+        let state = self.state.lock();
+        (state.open.as_ref()).is_some_and(|(tree, _)| tree.generation() == generation)
+    }
+
+    /// Whether its seat is on a tree that the volume has left though it works.
+    pub(crate) fn is_left(&self) -> bool {
+        let state = self.state.lock();
+        (state.open.as_ref()).is_some_and(|(tree, _)| tree.leaving().is_some())
+    }
+
+    /// Whether it should follow the volume now.
+    pub(super) fn is_to_follow(&self, now: u64) -> bool {
+        let state = self.state.lock();
+        (state.open.as_ref()).is_some_and(|(tree, _)| {
+            tree.leaving().is_some_and(|at| at <= now) && tree.dead().is_none()
+        })
+    }
+
+    /// Notes that it was opened again. The seat that is not needed is given back: the one before, or,
+    /// if it has one as new already, or is closed, this one.
+    pub(super) fn opened(&self, tree: &Arc<Tree>, file: FileId) -> Option<Seat> {
         let mut state = self.state.lock();
-        match state.open {
-            Some((open, _)) if open >= generation => Some(file),
-            _ if state.closed => Some(file),
-            _ => {
-                state.open = Some((generation, file));
-                None
-            }
+        let newer = |(open, _): &Seat| open.generation() >= tree.generation();
+        if state.closed || state.open.as_ref().is_some_and(newer) {
+            return Some((tree.clone(), file));
         }
+        state.open.replace((tree.clone(), file))
     }
 
     /// The server says the id is not valid any more.
     pub(super) fn forget(&self, stale: FileId) {
         let mut state = self.state.lock();
-        if matches!(state.open, Some((_, file)) if file == stale) {
-            state.open = None;
-        }
+        let gone = state.open.take_if(|(_, file)| *file == stale);
+        drop(state);
+        drop(gone);
     }
 
-    /// Closes it for good; what is left to close on the server.
-    pub(super) fn close(&self) -> Option<(u64, FileId)> {
+    /// Closes it for good; what is left to close on a server.
+    pub(super) fn close(&self) -> Option<Seat> {
         let mut state = self.state.lock();
         state.closed = true;
         state.open.take()
@@ -104,13 +123,6 @@ impl Handle {
         let mut path = KVec::with_capacity(state.path.len(), GFP_KERNEL)?;
         path.extend_from_slice(&state.path, GFP_KERNEL)?;
         Ok(path)
-    }
-
-    /// Whether it was removed while it was open: it has a name that nobody gave it.
-    pub(super) fn is_unlinked(&self) -> bool {
-        let state = self.state.lock();
-        let name = state.path.rsplit(|byte| *byte == b'/').next();
-        name.is_some_and(|name| name.starts_with(b".rsdfs"))
     }
 
     /// Whether that is `path`.

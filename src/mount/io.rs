@@ -160,14 +160,15 @@ impl Io {
     pub(super) fn start(mut self: KBox<Self>) {
         let _scope = NoFs::enter();
         let view = self.volume.view();
-        let Some(tree) = view.tree.filter(|_| view.up) else {
+        let Some(present) = view.tree.filter(|_| view.up) else {
             return self.park();
         };
-        let on = On::new(&tree, self.deadline);
-        let file = match ops::file(&on, &self.handle) {
-            Ok(file) => file,
-            Err(error) => return self.ended(&tree, Err(error)),
+        let on = On::new(&present, self.deadline);
+        let (tree, file) = match ops::seat(&on, &self.handle) {
+            Ok(seat) => seat,
+            Err(error) => return self.ended(&present, Err(error)),
         };
+        let on = on.with(&tree);
         self.len = match &self.transfer {
             Transfer::Read(io) => io.len().min(tree.read_max()),
             Transfer::Write(io) => io.len().min(tree.write_max()),
@@ -235,6 +236,9 @@ impl Io {
             }
         };
         self.lost = self.sent.is_some();
+        if let Some((_, file)) = &self.sent {
+            self.handle.forget(*file);
+        }
         self.volume.lost(tree, reason);
         self.park();
     }

@@ -104,6 +104,7 @@ impl Listing {
 
 impl Volume {
     /// Everything in the directory `path`.
+    #[inline(never)]
     pub(crate) fn list(&self, path: &str) -> Result<Listing> {
         self.run(|tree| list(tree, path))
     }
@@ -127,10 +128,10 @@ fn list(tree: &On<'_>, path: &str) -> Result<Listing> {
         max_output: tree.transact_max().min(CHUNK) as u32,
     };
     // The second query says of most directories that the first has told all.
-    let request = Request::new(&tree.context(), &open)?
-        .then(&query)?
-        .then(&query)?;
-    let [opened, first, second] = tree.conn().call_parts(&mut { request }, None)?;
+    let mut request = Request::new(&tree.context(), &open)?;
+    request.then(&query)?;
+    request.then(&query)?;
+    let [opened, first, second] = tree.conn().call_parts(&mut request, None)?;
     let message = opened.message()?;
     success(message.header.status)?;
     query.file_id = Create::parse(&message)?.file_id;

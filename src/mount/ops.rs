@@ -7,11 +7,15 @@
 use super::{
     handle::{
         text,
-        Handle, //
+        Handle,
+        Seat, //
     },
     links,
     session::success,
-    tree::On,
+    tree::{
+        On,
+        Tree, //
+    },
     volume::Volume,
     Attr,
     Basic,
@@ -22,7 +26,10 @@ use super::{
     StatFs, //
 };
 use crate::{
-    sys::crypto,
+    sys::{
+        crypto,
+        time::now_ms, //
+    },
     transport::{
         conn::Reason,
         Answer,
@@ -76,6 +83,9 @@ const LOOK: u32 = access::READ_ATTRIBUTES | access::SYNCHRONIZE;
 /// How long a question for the space on a share waits for a server, in milliseconds.
 const STATFS_PATIENCE: u64 = 400;
 
+/// After how long a file that was not found on the present tree is looked for again, in milliseconds.
+const AGAIN: u64 = 1000;
+
 /// Asks for the server's number of the file.
 const NUMBERED: &[Ask<'_>] = &[Ask::FileId];
 
@@ -89,7 +99,7 @@ impl Volume {
     pub(crate) fn open(self: &Arc<Self>, path: &str, how: How) -> Result<(Arc<Handle>, Attr)> {
         self.run(|tree| {
             let (file, attr) = open(tree, path, how)?;
-            let handle = Handle::new(self.number(), path, how, tree.generation(), file);
+            let handle = Handle::new(self.number(), path, how, tree, file);
             let entered = handle.and_then(|handle| {
                 self.enlist(&handle)?;
                 Ok(handle)
@@ -109,20 +119,18 @@ impl Volume {
         self.with(handle, |tree, file| {
             let command = QueryInfo::of::<info::All>(file);
             let answer = call(tree, &command)?;
-            Ok(attr_of_all(&parse_info(&answer)?))
+            let attr = attr_of_all(&parse_info(&answer)?);
+            // Numbers of a server that was left are not those of the present one.
+            let id = if tree.leaving().is_some() { 0 } else { attr.id };
+            Ok(Attr { id, ..attr })
         })
     }
 
     /// Closes a file. What the server says to it changes nothing, so nobody waits for that.
     pub(crate) fn close(&self, handle: &Arc<Handle>) {
         self.discharge(handle);
-        let Some((generation, file)) = handle.close() else {
-            return;
-        };
-        if let Some(tree) = self.view().tree {
-            if tree.generation() == generation {
-                close(&On::new(&tree, None), file);
-            }
+        if let Some((tree, file)) = handle.close() {
+            close(&On::new(&tree, None), file);
         }
     }
 
@@ -144,8 +152,9 @@ impl Volume {
                 contexts: NUMBERED,
                 ..creation(&name, LOOK)
             };
-            let request = Request::new(&tree.context(), &command)?.then(&close_it())?;
-            let [created, _closed] = tree.conn().call_parts(&mut { request }, None)?;
+            let mut request = Request::new(&tree.context(), &command)?;
+            request.then(&close_it())?;
+            let [created, _closed] = tree.conn().call_parts(&mut request, None)?;
             Ok(attr_of_create(&created)?.1)
         })
     }
@@ -291,41 +300,95 @@ impl Volume {
         }
     }
 
+    /// Opens a file again where the mount is now, if it is to be had there.
+    pub(super) fn take_along(&self, handle: &Arc<Handle>) -> Result {
+        self.with(handle, |_, _| Ok(()))
+    }
+
     /// Runs an operation on an open file, which is opened again first if need be.
     fn with<T>(
         &self,
         handle: &Arc<Handle>,
         mut operation: impl FnMut(&On<'_>, FileId) -> Result<T>,
     ) -> Result<T> {
-        self.run(|tree| {
-            let file = file(tree, handle)?;
-            match operation(tree, file) {
-                Err(Error::Status(status)) if status.class() == Class::HandleGone => {
-                    handle.forget(file);
-                    operation(tree, self::file(tree, handle)?)
+        self.run(|present| {
+            let mut again = false;
+            loop {
+                let (tree, file) = seat(present, handle)?;
+                let elsewhere = !Arc::ptr_eq(&tree, present);
+                let result = operation(&present.with(&tree), file);
+                let mended = match result {
+                    Err(Error::Lost) => elsewhere,
+                    Err(Error::Status(status)) if status.class() == Class::HandleGone => {
+                        !core::mem::replace(&mut again, true)
+                    }
+                    Err(Error::Status(status)) => elsewhere && tree.gone(status).is_some(),
+                    _ => false,
+                };
+                if !mended {
+                    return result;
                 }
-                result => result,
+                handle.forget(file);
             }
         })
     }
 }
 
-/// The id of an open file on `tree`; opens it again if it is of an older tree.
-pub(super) fn file(tree: &On<'_>, handle: &Handle) -> Result<FileId> {
-    let generation = tree.generation();
-    if let Some(file) = handle.file(generation) {
-        return Ok(file);
+/// Where a file is open: on the `present` tree, or on the one before if the mount has left that
+/// though it works, and the file is to stay there for now, or is not to be had on the present one.
+/// Opens it again if need be.
+pub(super) fn seat(present: &On<'_>, handle: &Handle) -> Result<Seat> {
+    let Some((tree, file)) = handle.seat() else {
+        return reopen(present, handle);
+    };
+    if Arc::ptr_eq(&tree, present) {
+        return Ok((tree, file));
     }
+    match tree.leaving() {
+        Some(at) if !tree.session().is_over() => {
+            if now_ms() < at || !is_same_there(present, (&tree, file), handle)? {
+                return Ok((tree, file));
+            }
+            reopen(present, handle)
+        }
+        _ => reopen(present, handle),
+    }
+}
+
+/// Whether the file that is open on a tree that was left is found on the present one: the same number
+/// and age, as servers of one storage give them, or the same size and times. If it is not, it is not
+/// looked for again for a second.
+fn is_same_there(present: &On<'_>, seat: (&Arc<Tree>, FileId), handle: &Handle) -> Result<bool> {
+    let (tree, file) = seat;
+    let path = handle.path()?;
+    let same = match stat(present, text(&path)) {
+        Ok(there) => {
+            let here = call(&present.with(tree), &QueryInfo::of::<info::All>(file))
+                .and_then(|answer| Ok(attr_of_all(&parse_info(&answer)?)));
+            // Without an answer here, there is no choice.
+            here.map_or(true, |here| here.is_twin(&there))
+        }
+        Err(Error::Status(_)) => false,
+        Err(error) => return Err(error),
+    };
+    if !same {
+        tree.leave(now_ms().saturating_add(AGAIN));
+    }
+    Ok(same)
+}
+
+/// Opens a file again, by its path.
+fn reopen(tree: &On<'_>, handle: &Handle) -> Result<Seat> {
     let path = handle.path()?;
     let (file, _) = match open(tree, text(&path), handle.again()) {
         // The descriptor is valid, so what it stood for has gone: that is not the caller's mistake.
         Err(Error::Status(status)) if status.errno() == 2 => return Err(Error::Kernel(EIO)),
         opened => opened?,
     };
-    if let Some(spare) = handle.opened(generation, file) {
-        close(tree, spare);
+    if let Some((tree, spare)) = handle.opened(tree, file) {
+        close(&On::new(&tree, None), spare);
     }
-    handle.file(generation).ok_or(Error::Kernel(EBADF))
+    handle.seat().ok_or(Error::Kernel(EBADF))
 }
 
 /// Whether there is nothing of that name.
@@ -382,8 +445,9 @@ pub(super) fn stat(tree: &On<'_>, path: &str) -> Result<Attr> {
         contexts: NUMBERED,
         ..creation(&name, LOOK)
     };
-    let request = Request::new(&tree.context(), &command)?.then(&close_it())?;
-    let [created, _closed] = tree.conn().call_parts(&mut { request }, None)?;
+    let mut request = Request::new(&tree.context(), &command)?;
+    request.then(&close_it())?;
+    let [created, _closed] = tree.conn().call_parts(&mut request, None)?;
     Ok(attr_of_create(&created)?.1)
 }
 
@@ -391,11 +455,11 @@ pub(super) fn stat(tree: &On<'_>, path: &str) -> Result<Attr> {
 fn space(tree: &On<'_>) -> Result<StatFs> {
     let name = tree.name("")?;
     let query = QueryInfo::of::<info::FsFullSize>(FileId::ANY);
-    let request = Request::new(&tree.context(), &creation(&name, LOOK))?
-        .then(&query)?
-        .then(&close_it())?;
+    let mut request = Request::new(&tree.context(), &creation(&name, LOOK))?;
+    request.then(&query)?;
+    request.then(&close_it())?;
     let patience = Some(STATFS_PATIENCE);
-    let [created, queried, _closed] = tree.conn().call_parts(&mut { request }, patience)?;
+    let [created, queried, _closed] = tree.conn().call_parts(&mut request, patience)?;
     success(created.message()?.header.status)?;
     let space: info::FsFullSize = parse_info(&queried)?;
     Ok(StatFs {
@@ -421,28 +485,28 @@ fn change(tree: &On<'_>, path: &str, needed: u32, kind: u32, sets: &[Set<'_>]) -
         options: kind | options::OPEN_REPARSE_POINT,
         ..creation(&name, needed | access::SYNCHRONIZE)
     };
-    let set = |set| SetInfo {
-        file_id: FileId::ANY,
-        set,
-    };
-    let opening = Request::new(&tree.context(), &command)?;
-    let outcome = |answer: &Answer| success(answer.message()?.header.status);
-    match *sets {
-        [only] => {
-            let request = opening.then(&set(only))?.then(&close_it())?;
-            let [opened, changed, _closed] = tree.conn().call_parts(&mut { request }, None)?;
-            outcome(&opened).and_then(|()| outcome(&changed))
-        }
-        [first, second] => {
-            let request = opening.then(&set(first))?.then(&set(second))?;
-            let request = request.then(&close_it())?;
-            let [opened, one, two, _closed] = tree.conn().call_parts(&mut { request }, None)?;
-            outcome(&opened)
-                .and_then(|()| outcome(&one))
-                .and_then(|()| outcome(&two))
-        }
+    let mut request = Request::new(&tree.context(), &command)?;
+    for set in sets {
+        let file_id = FileId::ANY;
+        request.then(&SetInfo { file_id, set: *set })?;
+    }
+    request.then(&close_it())?;
+    match sets.len() {
+        1 => all::<3>(tree, &mut request),
+        2 => all::<4>(tree, &mut request),
         _ => Err(Error::Kernel(EINVAL)),
     }
+}
+
+/// Sends a request of `N` parts, of which all but the last have to succeed.
+#[inline(never)]
+fn all<const N: usize>(tree: &On<'_>, request: &mut Request) -> Result {
+    let answers: [Answer; N] = tree.conn().call_parts(request, None)?;
+    let needed = answers.iter().take(N.saturating_sub(1));
+    for answer in needed {
+        success(answer.message()?.header.status)?;
+    }
+    Ok(())
 }
 
 /// A CREATE that opens `name` as it is.

@@ -305,6 +305,7 @@ pub(crate) fn outlook(seeker: &Seeker, path: &Path<'_>, present: &Path<'_>) -> O
 }
 
 /// Adds all places that `path`, `at.0` links deep, leads to; `at.1`: it came by first targets only.
+#[inline(never)]
 fn expand(
     seeker: &Seeker,
     path: &Path<'_>,
@@ -347,6 +348,7 @@ fn expand(
 }
 
 /// Reaches `path` by whatever target stands first.
+#[inline(never)]
 pub(crate) fn race(
     seeker: &Arc<Seeker>,
     path: &Path<'_>,
@@ -359,6 +361,7 @@ pub(crate) fn race(
 
 /// Reaches `path` by the first target of each referral on the way and no other, but for the first
 /// referral by target `pick` if there is one.
+#[inline(never)]
 pub(crate) fn follow(
     seeker: &Arc<Seeker>,
     path: &Path<'_>,
@@ -415,6 +418,7 @@ fn probed(
 }
 
 /// The path that target `index` of `referral` makes of `path`; `None` if it is the same.
+#[inline(never)]
 pub(super) fn rebase<'b>(
     referral: &Cached,
     index: usize,
@@ -449,6 +453,7 @@ fn reach(
 }
 
 /// Reaches `path` on its own host or a controller of its domain, unless that says it is elsewhere.
+#[inline(never)]
 fn direct(
     seeker: &Arc<Seeker>,
     path: &Path<'_>,
@@ -468,6 +473,7 @@ fn direct(
 }
 
 /// Reaches `path` on `host`, unless that says it is elsewhere.
+#[inline(never)]
 fn at(
     seeker: &Arc<Seeker>,
     host: &str,
@@ -568,7 +574,7 @@ impl<'a> Race<'a> {
             let winner = self.collect(&mut machine);
             if winner.is_none() {
                 if let Some(fresh) = self.refetched() {
-                    machine = self.switch(fresh, machine)?;
+                    self.switch(fresh, &mut machine)?;
                     continue;
                 }
             }
@@ -622,6 +628,7 @@ impl<'a> Race<'a> {
         }
     }
 
+    #[inline(never)]
     fn slots(&self) -> core::result::Result<KVec<Slot>, Trouble> {
         let mut slots = KVec::new();
         match &self.course {
@@ -741,6 +748,7 @@ impl<'a> Race<'a> {
     }
 
     /// Tells the machine what the contenders have come to; a tree that stands, if there is one.
+    #[inline(never)]
     fn collect(&mut self, machine: &mut Failover<KVec<Slot>>) -> Option<Arc<Tree>> {
         let now = Instant(now_ms());
         let mut winner = None;
@@ -814,6 +822,7 @@ impl<'a> Race<'a> {
     }
 
     /// A referral with other targets than those at hand, if one has come.
+    #[inline(never)]
     fn refetched(&mut self) -> Option<Cached> {
         let runner = self.refetch.as_mut()?;
         let outcome = runner.shared.outcome.lock().take();
@@ -831,17 +840,18 @@ impl<'a> Race<'a> {
     }
 
     /// Goes on with the targets of `fresh`.
+    #[inline(never)]
     fn switch(
         &mut self,
         fresh: Cached,
-        mut machine: Failover<KVec<Slot>>,
-    ) -> core::result::Result<Failover<KVec<Slot>>, Trouble> {
+        machine: &mut Failover<KVec<Slot>>,
+    ) -> core::result::Result<(), Trouble> {
         self.keep_health(machine.slots());
         self.retire();
         let hint = fresh.hint();
         self.course = Course::Targets(fresh);
         machine.replace(self.slots()?, Some(hint), Instant(now_ms()));
-        Ok(machine)
+        Ok(())
     }
 
     fn keep_health(&self, slots: &[Slot]) {

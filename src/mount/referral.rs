@@ -79,6 +79,7 @@ const LARGE: u32 = 64 << 10;
 /// answer into the cache.
 ///
 /// Fails with the server's status if it knows of no such thing.
+#[inline(never)]
 pub(super) fn fetch(
     seeker: &Seeker,
     session: &Session,
@@ -131,6 +132,7 @@ fn refuse(seeker: &Seeker, session: &Session, flaw: Flaw) -> Trouble {
 /// reached as `host` (MS-DFSC 3.1.4.1 step 5, 3.1.4.2).
 ///
 /// A controller is asked again when what is known of its domain is old; that leads nowhere else.
+#[inline(never)]
 pub(super) fn domain(
     seeker: &Seeker,
     session: &Session,
@@ -175,6 +177,7 @@ pub(super) fn domain(
 
 /// The domain that has `short` as its first label, among those the server knows: some servers
 /// answer only for the long name.
+#[inline(never)]
 fn long_name(
     seeker: &Seeker,
     session: &Session,
@@ -198,6 +201,7 @@ fn long_name(
 }
 
 /// A list of names; `None` if the server has none to give.
+#[inline(never)]
 fn names(
     seeker: &Seeker,
     session: &Session,
@@ -343,6 +347,7 @@ fn put_question(session: &Session, request: &Request<'_>, attempt: &Attempt) -> 
     }
 }
 
+#[inline(never)]
 fn ask(session: &Session, tree: u32, question: &Ioctl<'_>, attempt: &Attempt) -> Result<Blob> {
     let answer = session.call(tree, question, attempt)?;
     let message = answer.message()?;

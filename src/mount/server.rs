@@ -157,6 +157,7 @@ fn resolve(seeker: &Seeker, host: &str) -> core::result::Result<KVec<IpAddr>, Tr
 }
 
 /// Connects to the first of `addresses` that answers.
+#[inline(never)]
 fn connect(
     seeker: &Seeker,
     addresses: &[IpAddr],
@@ -183,6 +184,7 @@ fn connect(
     Err(failure)
 }
 
+#[inline(never)]
 fn negotiate(
     seeker: &Seeker,
     conn: &Conn,

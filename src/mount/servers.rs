@@ -214,6 +214,7 @@ impl Servers {
     }
 
     /// A session at `host`, and whether it was made just now.
+    #[inline(never)]
     fn obtain(
         &self,
         seeker: &Seeker,
@@ -254,6 +255,7 @@ impl Servers {
     }
 
     /// Looks for a session for `seeker` at one of `addresses`.
+    #[inline(never)]
     fn claim(
         &self,
         seeker: &Seeker,
@@ -322,6 +324,7 @@ impl Flight {
 }
 
 /// Makes a session, on `server` if that stands.
+#[inline(never)]
 fn make(
     seeker: &Seeker,
     host: &str,

@@ -126,6 +126,7 @@ pub(crate) fn stand_up(
 }
 
 /// Finds out whether `path` is on the server of `session`, and if so goes there.
+#[inline(never)]
 fn find(
     session: &Held,
     seeker: &Seeker,
@@ -150,9 +151,15 @@ fn find(
         if let Some(place) = referral::domain(seeker, session, host, path, attempt)? {
             return Ok(place);
         }
-        match referral::fetch(seeker, session, path, attempt) {
+        let mut told = referral::fetch(seeker, session, path, attempt);
+        let refused = |trouble: &Trouble| trouble.fault.status.is_some();
+        if let (true, Some(root)) = (told.as_ref().is_err_and(refused), path.prefix(2)) {
+            // What is no link is below a root, and some servers know only of that.
+            told = referral::fetch(seeker, session, &root, attempt);
+        }
+        match told {
             Ok(referral) if !is_here(&referral, path) => return Ok(Place::Elsewhere(referral)),
-            Err(trouble) if trouble.fault.status.is_none() => return Err(trouble),
+            Err(trouble) if !refused(&trouble) => return Err(trouble),
             Ok(_) | Err(_) => {}
         }
     }
@@ -179,6 +186,7 @@ fn is_of_domain(share: &str) -> bool {
 
 impl Session {
     /// Logs on at `server`, which is asked for as `host`.
+    #[inline(never)]
     pub(super) fn log_on(
         seeker: &Seeker,
         server: &Arc<Server>,
@@ -252,6 +260,7 @@ impl Session {
     }
 
     /// Connects to a share (MS-SMB2 3.2.4.2.4).
+    #[inline(never)]
     pub(super) fn connect_share(
         &self,
         host: &str,
@@ -277,6 +286,7 @@ impl Session {
     }
 
     /// The share that referrals are asked for on.
+    #[inline(never)]
     pub(super) fn ipc(&self, attempt: &Attempt) -> super::Result<u32> {
         if let Some(tree) = *self.ipc.lock() {
             return Ok(tree);
@@ -288,6 +298,7 @@ impl Session {
     }
 
     /// Checks that nobody tampered with the negotiation (MS-SMB2 3.2.5.5).
+    #[inline(never)]
     fn validate(&self, tree: u32, attempt: &Attempt) -> core::result::Result<(), Trouble> {
         let (Some(check), Some(key)) = (&self.server.negotiated.validate, &self.key) else {
             return Ok(());
@@ -346,6 +357,7 @@ impl Session {
     }
 }
 
+#[inline(never)]
 fn set_up(
     seeker: &Seeker,
     server: &Server,

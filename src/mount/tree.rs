@@ -62,7 +62,10 @@ pub(crate) struct Tree {
     prefix: KVec<u8>,
     generation: Atomic<u64>,
     /// The server was told that it is not used any more.
-    left: AtomicFlag,
+    bidden: AtomicFlag,
+    /// When open files should follow the mount, which is elsewhere by now, in milliseconds since boot; 0
+    /// while it is here.
+    leave: Atomic<u64>,
 }
 
 /// A tree for one operation, which has to end in time.
@@ -76,6 +79,11 @@ impl<'a> On<'a> {
     /// `deadline` is in milliseconds since boot.
     pub(super) fn new(tree: &'a Arc<Tree>, deadline: Option<u64>) -> Self {
         Self { tree, deadline }
+    }
+
+    /// The same operation on another tree.
+    pub(super) fn with<'b>(&self, tree: &'b Arc<Tree>) -> On<'b> {
+        On::new(tree, self.deadline)
     }
 
     /// On whose behalf requests are made, and until when.
@@ -115,7 +123,8 @@ impl Tree {
             path: full,
             prefix,
             generation: Atomic::new(0),
-            left: AtomicFlag::new(false),
+            bidden: AtomicFlag::new(false),
+            leave: Atomic::new(0),
         })
     }
 
@@ -163,6 +172,17 @@ impl Tree {
         self.conn().dead()
     }
 
+    /// The mount goes elsewhere, though this works. Open files should follow from `at` on, in
+    /// milliseconds since boot; until then they stay here.
+    pub(super) fn leave(&self, at: u64) {
+        self.leave.store(at.max(1), Relaxed);
+    }
+
+    /// Since the mount went elsewhere: when open files should follow.
+    pub(super) fn leaving(&self) -> Option<u64> {
+        Some(self.leave.load(Relaxed)).filter(|at| *at > 0)
+    }
+
     /// It is of no use any more, for `reason`: whoever else uses the connection or the session
     /// learns of it as far as it concerns them.
     pub(super) fn lose(&self, reason: Reason) {
@@ -194,7 +214,7 @@ impl Tree {
     /// Takes leave of the server, if it answers within `timeout` milliseconds.
     pub(super) fn farewell(&self, timeout: u64) {
         leave(&self.session, self.id, timeout);
-        self.left.store(true, Relaxed);
+        self.bidden.store(true, Relaxed);
     }
 
     /// The connection below.
@@ -231,7 +251,7 @@ impl Tree {
 impl Drop for Tree {
     /// What is open on it is closed by the server.
     fn drop(&mut self) {
-        if self.left.load(Relaxed) || self.session.is_over() {
+        if self.bidden.load(Relaxed) || self.session.is_over() {
             return;
         }
         let (session, id) = (self.session.share(), self.id);

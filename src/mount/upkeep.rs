@@ -93,6 +93,14 @@ struct State {
     ended: bool,
 }
 
+/// What has come of something that took time.
+pub(super) enum Outcome {
+    /// There is a target to move to, or not.
+    Probed(Option<Arc<Tree>>),
+    /// Open files have followed.
+    Followed,
+}
+
 impl Upkeep {
     /// Of a mount that was given this option.
     pub(super) fn new(mode: Failback) -> impl PinInit<Self> {
@@ -154,13 +162,18 @@ impl Upkeep {
     }
 
     /// Ends what was begun, with what has come of it.
-    pub(super) fn finish(&self, candidate: Option<Arc<Tree>>) {
+    pub(super) fn finish(&self, outcome: Outcome) {
         let mut state = self.state.lock();
         let attempt = state.attempt.take();
-        state.homing.probed(Instant(now_ms()), candidate.is_some());
-        let gone = match state.ended {
-            true => candidate,
-            false => core::mem::replace(&mut state.candidate, candidate),
+        let gone = match outcome {
+            Outcome::Followed => None,
+            Outcome::Probed(candidate) => {
+                state.homing.probed(Instant(now_ms()), candidate.is_some());
+                match state.ended {
+                    true => candidate,
+                    false => core::mem::replace(&mut state.candidate, candidate),
+                }
+            }
         };
         state.asked = false;
         drop(state);
@@ -254,7 +267,7 @@ impl Volume {
         let after = Span::ms(self.options().failback_after_ms());
         let quiet = match self.failback() {
             Failback::Idle => self.is_idle(),
-            _ => !self.holds_unlinked(),
+            _ => true,
         };
         let mut state = self.upkeep.state.lock();
         if state.ended || state.attempt.is_some() {
@@ -270,6 +283,10 @@ impl Volume {
         drop(state);
         drop(gone);
         match step {
+            Step::Rest | Step::Drop if self.is_to_follow() => self.spawn(|volume, _| {
+                volume.follow();
+                Outcome::Followed
+            }),
             Step::Rest | Step::Drop => {}
             Step::Probe => self.spawn(move |volume, attempt| volume.probe(place, &tree, attempt)),
             Step::Move => self.spawn(move |volume, attempt| volume.go(place, &tree, attempt)),
@@ -302,7 +319,7 @@ impl Volume {
     /// Runs what takes time on the work queue, one at a time.
     fn spawn(
         self: &Arc<Self>,
-        body: impl FnOnce(&Arc<Volume>, &Arc<Attempt>) -> Option<Arc<Tree>> + Send + 'static,
+        body: impl FnOnce(&Arc<Volume>, &Arc<Attempt>) -> Outcome + Send + 'static,
     ) {
         let Some(attempt) = self.upkeep.begin() else {
             return;
@@ -310,27 +327,32 @@ impl Volume {
         let volume = self.clone();
         let work = move || {
             let _scope = NoFs::enter();
-            let candidate = body(&volume, &attempt);
-            volume.upkeep.finish(candidate);
+            let outcome = body(&volume, &attempt);
+            volume.upkeep.finish(outcome);
         };
         if self.seeker.world.queue().run(GFP_KERNEL, work).is_err() {
-            self.upkeep.finish(None);
+            self.upkeep.finish(Outcome::Probed(None));
         }
     }
 
     /// Brings up the target to move to.
-    fn probe(&self, place: Where, present: &Tree, attempt: &Arc<Attempt>) -> Option<Arc<Tree>> {
-        let path = Path::parse(self.path()).ok()?;
+    fn probe(&self, place: Where, present: &Tree, attempt: &Arc<Attempt>) -> Outcome {
+        let Ok(path) = Path::parse(self.path()) else {
+            return Outcome::Probed(None);
+        };
         let found = match place {
             Where::Delisted => reconnect::race(&self.seeker, &path, Policy::MOUNT, attempt),
             _ => reconnect::follow(&self.seeker, &path, 0, None, attempt),
         };
-        found.ok().filter(|tree| tree.path() != present.path())
+        let found = found.ok().filter(|tree| tree.path() != present.path());
+        Outcome::Probed(found)
     }
 
     /// Moves to the candidate, if that still works.
-    fn go(&self, place: Where, present: &Arc<Tree>, attempt: &Attempt) -> Option<Arc<Tree>> {
-        let candidate = self.upkeep.state.lock().candidate.take()?;
+    fn go(&self, place: Where, present: &Arc<Tree>, attempt: &Attempt) -> Outcome {
+        let Some(candidate) = self.upkeep.state.lock().candidate.take() else {
+            return Outcome::Probed(None);
+        };
         let why = match place {
             Where::Delisted => Why::Drain,
             _ => Why::Failback,
@@ -339,6 +361,6 @@ impl Volume {
         if ops::check_directory(&On::new(&candidate, attempt.patience())).is_ok() {
             let _ = self.switch(present, candidate, why, began);
         }
-        None
+        Outcome::Probed(None)
     }
 }

@@ -88,6 +88,9 @@ use rsdfs_proto::{
 /// How long an unmount waits for a lost server to be replaced, in milliseconds.
 const GRACE: u64 = 500;
 
+/// How long open files stay on a target that is drained, in milliseconds.
+const GRACE_OPEN: u64 = 10_000;
+
 /// How long an unmount waits for each answer to its farewells, in milliseconds.
 const FAREWELL: u64 = 200;
 
@@ -519,6 +522,8 @@ impl Volume {
         );
         drop(state);
         self.tell(&old.1, &new, why, began);
+        let grace = if why == Why::Drain { GRACE_OPEN } else { 0 };
+        present.leave(now_ms().saturating_add(grace));
         drop(old);
         Ok(())
     }
@@ -613,17 +618,35 @@ impl Volume {
         found
     }
 
-    /// Whether no file is open.
-    pub(super) fn is_idle(&self) -> bool {
-        self.handles.lock().is_empty()
+    /// Has open files follow the mount from a target that it has left, as far as they are to be had.
+    pub(super) fn follow(&self) {
+        loop {
+            let now = now_ms();
+            let handles = self.handles.lock();
+            let left = handles.values().find(|handle| handle.is_to_follow(now));
+            let Some(handle) = left.cloned() else {
+                return;
+            };
+            drop(handles);
+            // One that stays puts all of its tree off for a while: this comes to an end.
+            if self.take_along(&handle).is_err() {
+                return;
+            }
+        }
     }
 
-    /// Whether a file is open that has no name any more: it would not be found elsewhere.
-    pub(super) fn holds_unlinked(&self) -> bool {
+    /// Whether an open file should follow.
+    pub(super) fn is_to_follow(&self) -> bool {
+        let now = now_ms();
         self.handles
             .lock()
             .values()
-            .any(|handle| handle.is_unlinked())
+            .any(|handle| handle.is_to_follow(now))
+    }
+
+    /// Whether no file is open.
+    pub(super) fn is_idle(&self) -> bool {
+        self.handles.lock().is_empty()
     }
 
     /// Whether this mount has the file open.

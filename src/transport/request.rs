@@ -102,9 +102,8 @@ impl Request {
     }
 
     /// Adds a command that works on the handle and tree of the one before (MS-SMB2 3.2.4.1.4).
-    pub(crate) fn then<C: Command>(mut self, command: &C) -> Result<Self> {
-        self.append(command)?;
-        Ok(self)
+    pub(crate) fn then<C: Command>(&mut self, command: &C) -> Result {
+        self.append(command)
     }
 
     /// Adds a command that has nothing to do with the others (MS-SMB2 3.2.4.1.4).

@@ -166,6 +166,10 @@ pub(super) fn apply(inode: &Inode, attr: &Attr, before: &Before) -> Result {
     if attr.dir != (inode.kind() == Kind::Dir) {
         return Err(ESTALE);
     }
+    if node.is_left_behind() && !attr.is_twin(&node.state.lock().attr) {
+        // Another file, on the target that the mount has gone to.
+        return Err(ESTALE);
+    }
     node.identify(attr.id, before.asked.generation, volume.generation())?;
     let writers = node.has_writers();
     let mut state = node.state.lock();

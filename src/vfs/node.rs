@@ -245,6 +245,11 @@ impl Node {
         self.find(|_| true)
     }
 
+    /// Whether it is open on a target that the mount has left though it works.
+    pub(super) fn is_left_behind(&self) -> bool {
+        self.opens.lock().iter().any(|open| open.handle().is_left())
+    }
+
     /// Whether the file is open for writing.
     pub(super) fn has_writers(&self) -> bool {
         self.opens.lock().iter().any(|open| open.can_write())

@@ -7,9 +7,6 @@ use crate::time::{Instant, Span};
 /// How long after a probe that failed the next one is made.
 pub const PROBE: Span = Span::ms(5000);
 
-/// How long a mount stays on a target that is not listed any more if it is not quiet.
-pub const GRACE: Span = Span::ms(10_000);
-
 /// Where a mount is, by the referrals that lead to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Where {
@@ -44,9 +41,8 @@ pub struct Homing {
 impl Homing {
     /// What to do at `now`.
     ///
-    /// `stands`: the candidate has not been lost since it was brought up. `quiet`: nothing is open
-    /// that would not survive the move, or that the user does not want to be moved. `after`: how long
-    /// the preferred target must have been good.
+    /// `stands`: the candidate has not been lost since it was brought up. `quiet`: nothing is open that
+    /// the user does not want to be moved. `after`: how long the preferred target must have been good.
     pub fn step(
         &mut self,
         now: Instant,
@@ -69,7 +65,7 @@ impl Homing {
         }
         let good = now.since(since);
         let ready = match place {
-            Where::Delisted => quiet || good >= GRACE,
+            Where::Delisted => true,
             _ => quiet && good >= after,
         };
         match ready {
@@ -182,23 +178,24 @@ mod tests {
     }
 
     #[test]
-    fn a_delisted_target_is_left_when_quiet_or_after_the_grace_time() {
+    fn a_delisted_target_is_left_as_soon_as_there_is_another() {
         let mut homing = Homing::default();
         assert_eq!(
             homing.step(at(0), Where::Delisted, false, false, AFTER),
             Step::Probe
         );
-        homing.probed(at(10), true);
+        homing.probed(at(10), false);
         assert_eq!(
-            homing.step(at(20), Where::Delisted, true, false, AFTER),
+            homing.step(at(20), Where::Delisted, false, false, AFTER),
             Step::Rest
         );
         assert_eq!(
-            homing.step(at(30), Where::Delisted, true, true, AFTER),
-            Step::Move
+            homing.step(at(5010), Where::Delisted, false, false, AFTER),
+            Step::Probe
         );
+        homing.probed(at(5020), true);
         assert_eq!(
-            homing.step(at(10_010), Where::Delisted, true, false, AFTER),
+            homing.step(at(5030), Where::Delisted, true, false, AFTER),
             Step::Move
         );
     }
