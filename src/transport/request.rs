@@ -34,6 +34,10 @@ use rsdfs_proto::{
 /// The direct TCP transport header before every frame (MS-SMB2 2.1).
 pub(super) const PREFIX: usize = 4;
 
+/// Room for a compound that opens, does something and closes, names of common length included, in
+/// bytes: adding parts seldom has to allocate.
+const ROOM: usize = 512;
+
 /// The most messages in one compound.
 pub(crate) const MAX_PARTS: usize = 8;
 
@@ -89,7 +93,9 @@ impl Request {
     pub(crate) fn new<C: Command>(context: &Context, command: &C) -> Result<Self> {
         let mut request = Self {
             bytes: KVec::with_capacity(
-                (PREFIX + HEADER_LEN).saturating_add(command.len()),
+                (PREFIX + HEADER_LEN)
+                    .saturating_add(command.len())
+                    .max(ROOM),
                 GFP_KERNEL,
             )?,
             parts: [None; MAX_PARTS],
