@@ -106,6 +106,14 @@ fn look_up(dir: &Inode, dentry: &Dentry) -> Result<Option<ARef<Inode>>> {
     Ok(inode)
 }
 
+/// Whether a name was there when its directory was read just before.
+fn is_listed(dir: &Inode, dentry: &Dentry) -> Result<bool> {
+    let path = path_of(dentry)?;
+    let mounted = dentry.super_block().data();
+    let kept = dir.data().snapshot();
+    Ok(kept.is_some_and(|kept| kept.find(&mounted, name_of(&path)).is_some()))
+}
+
 /// Notes when a name was looked up.
 fn stamp(dentry: &Dentry, asked: Asked) {
     dentry.set_stamp(Stamp {
@@ -247,7 +255,12 @@ impl Operations for Fs {
         inode.data().close_all();
     }
 
-    fn lookup(dir: &Inode, dentry: &Dentry) -> Result<Option<ARef<Inode>>> {
+    fn lookup(dir: &Inode, dentry: &Dentry, lookup: Lookup) -> Result<Option<ARef<Inode>>> {
+        // What is to be renamed to mostly does not exist: rename() will find out. The dentry gets no
+        // stamp, so that nobody else trusts it.
+        if lookup.rename_target() && !lookup.force() && !is_listed(dir, dentry)? {
+            return Ok(None);
+        }
         look_up(dir, dentry)
     }
 
@@ -336,7 +349,9 @@ impl Operations for Fs {
         if target.as_ref().is_some_and(|t| t.kind() == Kind::Dir) {
             volume.rmdir(new.as_str())?;
         }
-        let replace = !flags.no_replace();
+        // Its target was not looked up: it must not be replaced unseen.
+        let unseen = target.is_none() && to.stamp().version == 0;
+        let replace = !flags.no_replace() && !unseen;
         let id = from.inode().map_or(0, |moved| moved.data().id());
         match volume
             .rename(old.as_str(), new.as_str(), replace, id)
@@ -345,6 +360,8 @@ impl Operations for Fs {
             Err(EACCES | EBUSY) if replace && is_open(target.as_deref()) => {
                 rename_over_open(&volume, old.as_str(), new.as_str(), id)?;
             }
+            // There is something of that name: have it looked up, and the rename tried again.
+            Err(EEXIST | EACCES | EREMOTE) if unseen => return Err(ESTALE),
             result => result?,
         }
         if let Some(target) = target {

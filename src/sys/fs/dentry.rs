@@ -111,7 +111,7 @@ impl<T: Type> Dentry<T> {
         Ok(Path { buffer, start })
     }
 
-    /// The stamp; zero for a new dentry.
+    /// The stamp; of a new dentry the version is 0, and the time is anything.
     pub(crate) fn stamp(&self) -> Stamp {
         // SAFETY: By the type invariant. The two are read one by one: a torn stamp makes for one
         // lookup too many.
@@ -141,9 +141,19 @@ impl<T: Type> Dentry<T> {
 pub(crate) struct Lookup(u32);
 
 impl Lookup {
+    /// From the VFS.
+    pub(super) fn from_raw(flags: c_uint) -> Self {
+        Self(flags)
+    }
+
     /// Trust no cache.
     pub(crate) fn force(self) -> bool {
         self.0 & bindings::rsdfs_fs_RSDFS_LOOKUP_REVAL != 0
+    }
+
+    /// Something is to be renamed to the name.
+    pub(crate) fn rename_target(self) -> bool {
+        self.0 & bindings::rsdfs_fs_RSDFS_LOOKUP_RENAME_TARGET != 0
     }
 
     /// The name is to be made, or to be replaced.

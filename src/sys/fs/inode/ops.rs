@@ -6,7 +6,10 @@
 
 use super::{
     super::{
-        dentry::Dentry,
+        dentry::{
+            Dentry,
+            Lookup, //
+        },
         file,
         FileSystem,
         Type, //
@@ -76,7 +79,11 @@ pub(crate) trait Operations: Type {
     fn evict(inode: &Inode<Self>);
 
     /// Looks a name up; `None` if there is none. The result goes through `d_splice_alias()`.
-    fn lookup(dir: &Inode<Self>, dentry: &Dentry<Self>) -> Result<Option<ARef<Inode<Self>>>>;
+    fn lookup(
+        dir: &Inode<Self>,
+        dentry: &Dentry<Self>,
+        lookup: Lookup,
+    ) -> Result<Option<ARef<Inode<Self>>>>;
 
     /// Looks up, or makes, and opens a file, in one go.
     fn atomic_open(
@@ -174,11 +181,11 @@ fn into_c<T: Type>(inode: Option<ARef<Inode<T>>>) -> *mut bindings::inode {
 unsafe extern "C" fn lookup<T: FileSystem>(
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
-    _flags: c_uint,
+    flags: c_uint,
 ) -> *mut bindings::dentry {
     // SAFETY: The VFS holds both.
     let (this, name) = unsafe { args::<T>(dir, dentry) };
-    match T::lookup(this, name) {
+    match T::lookup(this, name, Lookup::from_raw(flags)) {
         // SAFETY: `d_splice_alias` takes over the count; the dentry is not hashed yet.
         Ok(inode) => unsafe { bindings::d_splice_alias(into_c(inode), dentry) },
         Err(error) => error.to_ptr(),
