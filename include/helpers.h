@@ -231,6 +231,7 @@ struct module *rsdfs_module(void);
 struct kmem_cache *rsdfs_inode_cache(const char *name, size_t size,
 				     void (*ctor)(void *));
 void *rsdfs_inode_alloc(struct super_block *sb, struct kmem_cache *cache);
+void rsdfs_mapping_error(struct address_space *mapping, int error);
 int rsdfs_super_setup(struct super_block *sb, size_t read_ahead);
 
 /* inode; the times are seconds and nanoseconds since 1970 */

@@ -720,6 +720,11 @@ bool rsdfs_inode_dirty(struct inode *inode)
 }
 
 /* As filemap_fdatawait_range() without the error, but ends with a kill. */
+void rsdfs_mapping_error(struct address_space *mapping, int error)
+{
+	mapping_set_error(mapping, error);
+}
+
 static int rsdfs_wait_writeback(struct address_space *mapping, loff_t start,
 				loff_t end)
 {

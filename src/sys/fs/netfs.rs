@@ -171,7 +171,8 @@ pub(crate) trait Operations: Type {
         write: bool,
     ) -> Result<Arc<Self::File>>;
 
-    /// Chooses the open file for the writing back of pages.
+    /// Chooses the open file for the writing back of pages. Without one the pages are lost, and the
+    /// next to sync or close the file gets `EIO`.
     fn begin_writeback(inode: &Inode<Self>) -> Option<Arc<Self::File>>;
 
     /// The most bytes in one read.
@@ -301,7 +302,11 @@ unsafe extern "C" fn begin_writeback<T: FileSystem>(rreq: *mut bindings::netfs_i
             (*rreq).netfs_priv = chosen.into_foreign();
             (*rreq).io_streams[0].avail = true;
         }
+        return;
     }
+    // What is not sent counts as clean from now on: those who sync or close must be told.
+    // SAFETY: The inode is held, and its mapping with it.
+    unsafe { bindings::rsdfs_mapping_error((*rreq).mapping, EIO.to_errno()) };
 }
 
 unsafe extern "C" fn prepare_read<T: FileSystem>(
