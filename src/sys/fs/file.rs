@@ -337,10 +337,22 @@ unsafe extern "C" fn write_iter<T: FileSystem>(
         (*iocb).ki_flags &= !SYNC;
         sync
     };
-    // SAFETY: Passed on as it came.
+    // The fsync has to come after the write, so this one is waited for, also where the caller would
+    // be told later.
+    // SAFETY: As above. Without the callback netfslib does not keep the iocb.
+    let callback = unsafe { (*iocb).ki_complete };
+    if sync {
+        // SAFETY: As above.
+        unsafe { (*iocb).ki_complete = None };
+    }
+    // SAFETY: Passed on as it came, or as a synchronous one.
     let written = unsafe { bindings::netfs_file_write_iter(iocb, from) };
-    if sync && written > 0 {
+    if sync {
         // SAFETY: The write was synchronous, so the iocb is still ours.
+        unsafe { (*iocb).ki_complete = callback };
+    }
+    if sync && written > 0 {
+        // SAFETY: As above.
         let end = unsafe { (*iocb).ki_pos };
         let start = end.saturating_sub(written as i64);
         if let Err(error) = T::fsync(file, start, end.saturating_sub(1)) {
