@@ -141,11 +141,14 @@ pub(super) struct Before {
 impl Before {
     pub(super) fn new(inode: &Inode) -> Self {
         let node = inode.data();
+        // The size first: a write that makes the file longer after that shows as another size, or as
+        // dirty pages.
+        let size = inode.size();
         Self {
             asked: Asked::now(&volume(inode)),
             changes: node.changes(),
             dirty: inode.is_dirty(),
-            size: inode.size(),
+            size,
         }
     }
 }
@@ -267,6 +270,10 @@ pub(super) fn setattr(dentry: &Dentry, inode: &Inode, mut change: Change<'_, Fs>
         .filter(|open| open.can_write())
         .or_else(|| node.writer());
     let handle = writer.as_ref().map(|open| open.handle());
+    if handle.is_none() && inode.is_unlinked() {
+        // Its path leads nowhere, or to another file.
+        return Err(ESTALE);
+    }
     if let Some(size) = size {
         volume.set_size(path.as_str(), handle, size)?;
         touched(inode);
