@@ -652,7 +652,9 @@ impl<'a> Race<'a> {
     /// Whether target `index` leads to the tree with this path.
     #[inline(never)] // It has a path on the stack.
     fn is_target(&self, index: usize, path: &[u8]) -> bool {
-        let mut buffer = [0; MAX_LEN];
+        let Ok(mut buffer) = KBox::new([0; MAX_LEN], GFP_KERNEL) else {
+            return false;
+        };
         match self.target(index, &mut buffer) {
             Ok(Some(target)) => same(&target, path),
             Ok(None) => same(self.path, path),

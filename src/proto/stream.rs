@@ -139,7 +139,7 @@ mod tests {
         let mut bytes = Vec::new();
         for (i, length) in lengths.iter().enumerate() {
             bytes.extend(frame::prefix(*length).unwrap());
-            bytes.extend((0..*length).map(|at| (at * 7 + i) as u8));
+            bytes.extend((0..*length).map(|at| u8::try_from((at * 7 + i) % 251).unwrap()));
         }
         bytes
     }
@@ -222,7 +222,9 @@ mod tests {
             let (frames, _) = cut_all(&wire, step);
             assert_eq!(frames.len(), lengths.len(), "{step}");
             for (i, (frame, length)) in frames.iter().zip(lengths).enumerate() {
-                let sent: Vec<u8> = (0..length).map(|at| (at * 7 + i) as u8).collect();
+                let sent: Vec<u8> = (0..length)
+                    .map(|at| u8::try_from((at * 7 + i) % 251).unwrap())
+                    .collect();
                 assert_eq!(*frame, sent, "frame {i}, {step} at a time");
             }
         }

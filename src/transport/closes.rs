@@ -172,7 +172,7 @@ impl Wire {
             return false;
         }
         let sent = request(&context, files)
-            .and_then(|mut request| Ok(self.transmit_closes(&mut request, ignore()?, wait)?));
+            .and_then(|mut request| self.transmit_closes(&mut request, ignore()?, wait));
         if sent.is_err() {
             let mut closes = self.closes.lock();
             for file in files {
