@@ -110,6 +110,15 @@ impl Server {
             && addresses.iter().any(|ip| *ip == self.address.ip())
     }
 
+    /// Whether this connection serves `account` as the server with this name.
+    pub(super) fn is_host(&self, account: &Account, host: &str) -> bool {
+        let given = account.options.address(host);
+        self.account.same_wire(account)
+            && self.address.port() == account.options.port()
+            && given.is_none_or(|ip| ip == self.address.ip())
+            && self.host().eq_ignore_ascii_case(host)
+    }
+
     /// By what name it was asked for first.
     pub(crate) fn host(&self) -> &str {
         core::str::from_utf8(&self.host).unwrap_or_default()

@@ -221,6 +221,10 @@ impl Servers {
         host: &str,
         attempt: &Attempt,
     ) -> core::result::Result<(Held, bool), Trouble> {
+        if let Some(held) = self.known(seeker, host) {
+            attempt.step();
+            return Ok((held, false));
+        }
         let addresses = server::addresses(seeker, host)?;
         loop {
             match self.claim(seeker, &addresses)? {
@@ -252,6 +256,24 @@ impl Servers {
                 }
             }
         }
+    }
+
+    /// A session for `seeker` at a server that was reached by this name: a name is resolved again when
+    /// its connection has ended.
+    fn known(&self, seeker: &Seeker, host: &str) -> Option<Held> {
+        let account = &seeker.account;
+        let mut state = self.state.lock();
+        let entry = state.sessions.iter_mut().find(|entry| {
+            let session = &entry.session;
+            session.server.is_host(account, host)
+                && session.account().same_user(account)
+                && !session.is_over()
+        })?;
+        entry.users = entry.users.saturating_add(1);
+        Some(Held {
+            session: entry.session.clone(),
+            world: seeker.world.clone(),
+        })
     }
 
     /// Looks for a session for `seeker` at one of `addresses`.
