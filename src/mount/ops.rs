@@ -365,8 +365,12 @@ fn is_same_there(present: &On<'_>, seat: (&Arc<Tree>, FileId), handle: &Handle) 
         Ok(there) => {
             let here = call(&present.with(tree), &QueryInfo::of::<info::All>(file))
                 .and_then(|answer| Ok(attr_of_all(&parse_info(&answer)?)));
-            // Without an answer here, there is no choice.
-            here.map_or(true, |here| here.is_twin(&there))
+            match here {
+                Ok(here) => here.is_twin(&there),
+                // It is not open here any more: there is no choice.
+                Err(Error::Lost | Error::Status(_) | Error::Malformed) => true,
+                Err(error) => return Err(error),
+            }
         }
         Err(Error::Status(_)) => false,
         Err(error) => return Err(error),

@@ -511,6 +511,9 @@ impl Volume {
         if state.phase != Phase::Up || !state.tree.as_ref().is_some_and(same) {
             return Err(Error::Kernel(EAGAIN));
         }
+        // Before it is seen that the mount has gone: who finds a file open there must know why.
+        let grace = if why == Why::Drain { GRACE_OPEN } else { 0 };
+        present.leave(now_ms().saturating_add(grace));
         state.stats.moves = state.stats.moves.saturating_add(1);
         state.stats.reason = Some(why);
         state.stats.duration = 0;
@@ -522,8 +525,6 @@ impl Volume {
         );
         drop(state);
         self.tell(&old.1, &new, why, began);
-        let grace = if why == Why::Drain { GRACE_OPEN } else { 0 };
-        present.leave(now_ms().saturating_add(grace));
         drop(old);
         Ok(())
     }
@@ -729,8 +730,20 @@ impl Volume {
         if let Some(tree) = tree {
             tree.abandon();
         }
+        self.abandon_left();
         self.changed.wake_all();
         self.expire();
+    }
+
+    /// Ends the requests that are under way on trees the mount has left, where files are open still.
+    fn abandon_left(&self) {
+        let _scope = NoFs::enter();
+        let mut left = KVec::new();
+        // Without memory those that were found so far have to do; the others end when they are answered.
+        let _ = self.copy_handles(&mut left, |handle| handle.is_left());
+        for (tree, _) in left.iter().filter_map(|handle| handle.seat()) {
+            tree.abandon();
+        }
     }
 
     /// An unmount begins: from now on a server that is lost must be replaced soon.

@@ -328,3 +328,28 @@ pub trait Command {
         0
     }
 }
+
+/// A [`Command`] whose request and reply say nothing but what the header says: a structure size of 4
+/// and two reserved bytes.
+pub trait Bare {
+    /// The command code.
+    const CODE: Code;
+}
+
+impl<T: Bare> Command for T {
+    const CODE: Code = <T as Bare>::CODE;
+    type Reply<'a> = ();
+
+    fn len(&self) -> usize {
+        4
+    }
+
+    fn emit(&self, w: &mut Writer<'_>) -> Result<(), NoSpace> {
+        w.u16(4)?;
+        w.u16(0)
+    }
+
+    fn parse(message: &Message<'_>) -> Result<(), Malformed> {
+        message.fixed(4)?.skip(2)
+    }
+}
