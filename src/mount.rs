@@ -12,6 +12,7 @@
 //! `Volume::handles`, `Handle::state`, `Volume::state`, `Volume::parked`; none is held across the
 //! wire.
 
+pub(crate) mod attempt;
 mod control;
 pub(crate) mod counters;
 pub(crate) mod handle;
@@ -21,7 +22,9 @@ pub(crate) mod links;
 pub(crate) mod list;
 pub(crate) mod ops;
 pub(crate) mod options;
+pub(crate) mod outlook;
 pub(crate) mod owner;
+pub(crate) mod race;
 pub(crate) mod reconnect;
 pub(crate) mod referral;
 pub(crate) mod refresh;
