@@ -15,6 +15,7 @@
 pub(crate) mod attempt;
 mod control;
 pub(crate) mod counters;
+mod former;
 pub(crate) mod handle;
 pub(crate) mod io;
 pub(crate) mod keeper;
@@ -36,6 +37,7 @@ pub(crate) mod trouble;
 pub(crate) mod upkeep;
 pub(crate) mod volume;
 pub(crate) mod world;
+mod zombie;
 
 pub(crate) use crate::transport::Error;
 pub(crate) use handle::Handle;

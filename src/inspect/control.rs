@@ -160,6 +160,7 @@ impl Mount {
             ("referrals_asked", &counters.referrals),
             ("probes", &counters.probes),
             ("probes_failed", &counters.probes_failed),
+            ("sessions_ended", &counters.sessions_ended),
         ] {
             writeln!(out, "{name}={}", counter.count())?;
         }

@@ -40,6 +40,8 @@ pub(crate) struct Counters {
     pub(crate) probes: Counter,
     /// Those of them that did not stand, not counting those called off.
     pub(crate) probes_failed: Counter,
+    /// Sessions left behind at servers that were silent, and ended there later.
+    pub(crate) sessions_ended: Counter,
 }
 
 impl Counters {
@@ -52,6 +54,7 @@ impl Counters {
             referrals: Counter::new(),
             probes: Counter::new(),
             probes_failed: Counter::new(),
+            sessions_ended: Counter::new(),
         }
     }
 }

@@ -423,6 +423,11 @@ impl Options {
         }
     }
 
+    /// The user's domain.
+    pub(crate) fn domain(&self) -> &str {
+        text(&self.domain)
+    }
+
     /// Shows the options as they could be given again, but for the password. `failback` is in force.
     pub(crate) fn show(&self, failback: Failback, out: &mut OptionWriter<'_>) {
         match self.logon {

@@ -124,6 +124,11 @@ impl Server {
         core::str::from_utf8(&self.host).unwrap_or_default()
     }
 
+    /// What it calls itself (MS-SMB2 2.2.4, ServerGuid), whatever its name and address.
+    pub(super) fn guid(&self) -> [u8; 16] {
+        self.negotiated.server_guid
+    }
+
     /// The network namespace it is connected from.
     pub(crate) fn net(&self) -> &Net {
         &self.account.net

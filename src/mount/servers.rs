@@ -10,6 +10,7 @@
 //! Locks: `Servers::state` is a leaf, and not held across the wire.
 
 use super::{
+    former::Formers,
     reconnect::{
         Attempt,
         Seeker, //
@@ -43,6 +44,7 @@ use kernel::{
         SpinLock, //
     }, //
 };
+use rsdfs_proto::failover::Cause;
 
 /// How often one who waits for another's connection looks whether it was called off, in milliseconds.
 const GLANCE: u64 = 50;
@@ -56,6 +58,8 @@ pub(crate) struct Servers {
 
 struct State {
     sessions: KVec<Entry>,
+    /// Those that were lost.
+    formers: Formers,
     flights: KVec<Arc<Flight>>,
 }
 
@@ -128,6 +132,11 @@ impl Held {
         }
     }
 
+    /// The session, for who does not count as its user.
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
     /// All that sessions belong to.
     pub(super) fn world(&self) -> &World {
         &self.world
@@ -155,6 +164,7 @@ impl Drop for Held {
         }
         let session = self.session.clone();
         (state.sessions).retain(|entry| !Arc::ptr_eq(&entry.session, &session));
+        state.formers.note(&session);
         drop(state);
         // Taking leave waits, and so does the end of the connection. Without memory the server
         // learns of it by the latter.
@@ -174,6 +184,7 @@ impl Servers {
         pin_init!(Self {
             state <- new_mutex!(State {
                 sessions: KVec::new(),
+                formers: Formers::default(),
                 flights: KVec::new(),
             }),
         })
@@ -245,7 +256,8 @@ impl Servers {
                     }
                 }
                 Claim::Make(pilot, server) => {
-                    let made = make(seeker, host, &addresses, server, attempt)
+                    let made = self
+                        .make(seeker, host, &addresses, server, attempt)
                         .and_then(|session| self.enter(seeker, session));
                     if let Err(trouble) = &made {
                         if !attempt.cancelled().is_set() {
@@ -335,6 +347,79 @@ impl Servers {
             world: seeker.world.clone(),
         })
     }
+
+    /// Makes a session, on `server` if that stands.
+    #[inline(never)]
+    fn make(
+        &self,
+        seeker: &Seeker,
+        host: &str,
+        addresses: &[IpAddr],
+        server: Option<Arc<Server>>,
+        attempt: &Attempt,
+    ) -> core::result::Result<Arc<Session>, Trouble> {
+        if let Some(server) = server {
+            attempt.borrow(&server.conn);
+            match self.log_on(seeker, &server, host, attempt) {
+                Err(_) if server.conn.dead().is_some() && !attempt.cancelled().is_set() => {}
+                result => return result,
+            }
+        }
+        let server = Server::connect(seeker, host, addresses, attempt)?;
+        let session = self.log_on(seeker, &server, host, attempt)?;
+        // From now on others may use it.
+        attempt.borrow(&server.conn);
+        Ok(session)
+    }
+
+    /// Logs on at `server`, and has it end a session of the same user whose connection was lost.
+    #[inline(never)]
+    fn log_on(
+        &self,
+        seeker: &Seeker,
+        server: &Arc<Server>,
+        host: &str,
+        attempt: &Attempt,
+    ) -> core::result::Result<Arc<Session>, Trouble> {
+        let previous = self.previous(server, &seeker.account);
+        let made = Session::log_on(seeker, server, host, previous.unwrap_or(0), attempt);
+        // A server that cannot end the one shall not be kept from beginning another.
+        let told = match &made {
+            Ok(_) => true,
+            Err(trouble) => trouble.fault.cause == Cause::Silent && !attempt.cancelled().is_set(),
+        };
+        if let Some(previous) = previous.filter(|_| told) {
+            self.replaced(server, previous);
+        }
+        made
+    }
+
+    /// The id of a session at `server` that was lost, and that the server may still have.
+    fn previous(&self, server: &Server, account: &Account) -> Option<u64> {
+        let guid = server.guid();
+        let state = self.state.lock();
+        let lost = state.sessions.iter().rev().find(|entry| {
+            let session = &entry.session;
+            session.server.guid() == guid
+                && session.account().same_user(account)
+                && session.may_linger()
+        });
+        let options = &account.options;
+        lost.map(|entry| entry.session.id())
+            .or_else(|| state.formers.find(&guid, options.user(), options.domain()))
+    }
+
+    /// The session `id` at `server` needs no end any more.
+    fn replaced(&self, server: &Server, id: u64) {
+        let guid = server.guid();
+        let mut state = self.state.lock();
+        for Entry { session, .. } in state.sessions.iter() {
+            if session.server.guid() == guid && session.id() == id {
+                session.was_replaced();
+            }
+        }
+        state.formers.forget(&guid, id);
+    }
 }
 
 impl Flight {
@@ -343,27 +428,4 @@ impl Flight {
         self.account.same_wire(&other.account)
             && (other.addresses.iter()).any(|ip| self.addresses.iter().any(|own| own == ip))
     }
-}
-
-/// Makes a session, on `server` if that stands.
-#[inline(never)]
-fn make(
-    seeker: &Seeker,
-    host: &str,
-    addresses: &[IpAddr],
-    server: Option<Arc<Server>>,
-    attempt: &Attempt,
-) -> core::result::Result<Arc<Session>, Trouble> {
-    if let Some(server) = server {
-        attempt.borrow(&server.conn);
-        match Session::log_on(seeker, &server, host, attempt) {
-            Err(_) if server.conn.dead().is_some() && !attempt.cancelled().is_set() => {}
-            result => return result,
-        }
-    }
-    let server = Server::connect(seeker, host, addresses, attempt)?;
-    let session = Session::log_on(seeker, &server, host, attempt)?;
-    // From now on others may use it.
-    attempt.borrow(&server.conn);
-    Ok(session)
 }

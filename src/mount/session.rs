@@ -91,6 +91,8 @@ pub(crate) struct Session {
     account: Arc<Account>,
     /// The server has ended it.
     gone: AtomicFlag,
+    /// The server was told to end it, when another one was set up.
+    replaced: AtomicFlag,
     /// The negotiation was checked (MS-SMB2 3.2.5.5).
     validated: AtomicFlag,
     /// The share that referrals are asked for on, once it is connected.
@@ -185,15 +187,17 @@ fn is_of_domain(share: &str) -> bool {
 }
 
 impl Session {
-    /// Logs on at `server`, which is asked for as `host`.
+    /// Logs on at `server`, which is asked for as `host`, and shall end the session `previous` if that
+    /// is not 0.
     #[inline(never)]
     pub(super) fn log_on(
         seeker: &Seeker,
         server: &Arc<Server>,
         host: &str,
+        previous: u64,
         attempt: &Attempt,
     ) -> core::result::Result<Arc<Self>, Trouble> {
-        let established = set_up(seeker, server, host, attempt)?;
+        let established = set_up(seeker, server, host, previous, attempt)?;
         attempt.step();
         let key = match established.key {
             Some(key) => Some(Arc::new(key, GFP_KERNEL)?),
@@ -207,6 +211,7 @@ impl Session {
                 sign_all: established.sign_all,
                 account: seeker.account.clone(),
                 gone: AtomicFlag::new(false),
+                replaced: AtomicFlag::new(false),
                 validated: AtomicFlag::new(false),
                 ipc <- new_spinlock!(None),
             }),
@@ -242,6 +247,29 @@ impl Session {
     /// The server says that it has ended it.
     pub(super) fn end(&self) {
         self.gone.store(true, Relaxed);
+    }
+
+    /// Its number at the server.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The user and the domain it belongs to.
+    pub(super) fn whose(&self) -> (&str, &str) {
+        let options = &self.account.options;
+        (options.user(), options.domain())
+    }
+
+    /// Whether the server may still have it, though its connection is lost: with files open in it that
+    /// are in the way of others. Of guests and the anonymous nobody can tell whose they are.
+    pub(super) fn may_linger(&self) -> bool {
+        let lost = self.server.conn.dead().is_some();
+        lost && self.key.is_some() && !self.gone.load(Relaxed) && !self.replaced.load(Relaxed)
+    }
+
+    /// Another one was set up in its place.
+    pub(super) fn was_replaced(&self) {
+        self.replaced.store(true, Relaxed);
     }
 
     /// Whether the server supports all of these [`capabilities`].
@@ -362,13 +390,14 @@ fn set_up(
     seeker: &Seeker,
     server: &Server,
     host: &str,
+    previous: u64,
     attempt: &Attempt,
 ) -> core::result::Result<Established, Trouble> {
     let mut blob = KVec::from_elem(0, MAX_BLOB, GFP_KERNEL)?;
     let logon = Logon {
         credentials: seeker.account.options.credentials(),
         host,
-        previous: 0,
+        previous,
         now: time::filetime_now(),
     };
     let (mut setup, mut len) = SessionSetup::start(&server.negotiated, logon, &mut blob)?;

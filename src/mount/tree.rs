@@ -138,6 +138,11 @@ impl Tree {
         &self.session
     }
 
+    /// The session, for who outlives the tree.
+    pub(super) fn session_arc(&self) -> Arc<Session> {
+        self.session.session().clone()
+    }
+
     /// The address of the server.
     pub(crate) fn address(&self) -> SocketAddr {
         self.session.server.address

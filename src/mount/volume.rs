@@ -29,6 +29,7 @@ use super::{
         Account,
         World, //
     },
+    zombie::Zombie,
     Error,
     MountError,
     Options,
@@ -116,6 +117,8 @@ pub(crate) struct Volume {
     keeper: Mutex<Option<Thread>>,
     #[pin]
     pub(super) upkeep: Upkeep,
+    #[pin]
+    pub(super) zombie: Zombie,
 }
 
 /// The state of a mount.
@@ -260,6 +263,7 @@ impl Volume {
                 parked <- new_spinlock!(Parked::default()),
                 keeper <- new_mutex!(None),
                 upkeep <- Upkeep::new(mode),
+                zombie <- Zombie::new(),
             }),
             GFP_KERNEL,
         )?;
@@ -392,6 +396,9 @@ impl Volume {
         }
         drop(state);
         self.changed.wake_all();
+        if matches!(reason, Reason::Silent | Reason::Frozen) {
+            self.zombie.left(tree.session_arc());
+        }
         drop(gone);
     }
 
@@ -462,6 +469,7 @@ impl Volume {
         self.changed.wake_all();
         if let Some(why) = why {
             self.tell(&old.1, &new, why, lost);
+            self.lay_to_rest(new.session());
         }
         drop(old);
         Ok(())
@@ -756,6 +764,7 @@ impl Volume {
     /// Ends the mount: takes leave of the server, if that goes quickly.
     pub(crate) fn unmount(&self) {
         self.upkeep.end();
+        self.zombie.end();
         let keeper = self.keeper.lock().take();
         if let Some(keeper) = &keeper {
             keeper.stop();

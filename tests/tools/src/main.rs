@@ -6,6 +6,7 @@ mod content;
 mod errno;
 mod files;
 mod mountctx;
+mod overwrite;
 mod record;
 mod speed;
 mod tcp;
@@ -35,6 +36,8 @@ struct Args {
 enum Command {
     /// Write numbered, checksummed records with fsync; report every error and stall.
     Writer(writer::Args),
+    /// Overwrite the same blocks until a signal; report the hash the file has to have.
+    Overwrite(overwrite::Args),
     /// Check a writer's file: every record once, in order, none missing.
     Verify {
         #[arg(long)]
@@ -79,6 +82,7 @@ enum Command {
 fn run(command: Command) -> Result<Outcome> {
     match command {
         Command::Writer(args) => writer::run(&args),
+        Command::Overwrite(args) => overwrite::run(&args),
         Command::Verify { file, records } => record::verify_file(&file, records),
         Command::Fill(args) => content::fill(&args),
         Command::Check(args) => content::check(&args),

@@ -49,7 +49,8 @@ extern "C" fn on_signal(_: libc::c_int) {
     ENDED.store(true, Ordering::Relaxed);
 }
 
-fn catch_signals() {
+/// Lets SIGTERM and SIGINT end what asks [`is_ended`].
+pub fn catch_signals() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         // SAFETY: an all-zero sigaction is valid, and the handler only stores to an atomic.
         unsafe {
@@ -59,6 +60,11 @@ fn catch_signals() {
             libc::sigaction(signal, &action, std::ptr::null_mut());
         }
     }
+}
+
+/// Whether a signal came.
+pub fn is_ended() -> bool {
+    ENDED.load(Ordering::Relaxed)
 }
 
 /// Where the live lines go.
@@ -136,7 +142,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
             .seconds
             .is_some_and(|s| start.elapsed().as_secs_f64() >= s)
             || args.records.is_some_and(|n| seq >= n);
-        if over || ENDED.load(Ordering::Relaxed) {
+        if over || is_ended() {
             break;
         }
         let bytes = record::encode(seq, clock::since_boot().as_nanos() as u64, id);
@@ -149,7 +155,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
             ));
             errors.push(json!({"t": (began - start).as_secs_f64(), "record": seq, "errno": name}));
             target.file = None;
-            if ENDED.load(Ordering::Relaxed) {
+            if is_ended() {
                 complete = false;
                 break 'records;
             }
