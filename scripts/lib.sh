@@ -83,10 +83,15 @@ in_root() {
 	enter "$ROOT" "$@"
 }
 
-# case_topology CASE: the lab that a VM case needs, from its line "# topology: NAME".
+# case_line CASE KEY: what a VM case says of itself in its line "# KEY: WORD", or nothing.
+case_line() {
+	sed -n "s/^# $2: *\([a-z0-9]*\).*/\1/p;20q" "$TOP/tests/vm/cases/$1" 2>/dev/null | head -n1
+}
+
+# case_topology CASE: the lab that a VM case needs.
 case_topology() {
 	local name
-	name=$(sed -n 's/^# topology: *\([a-z]*\).*/\1/p;20q' "$TOP/tests/vm/cases/$1" 2>/dev/null | head -n1)
+	name=$(case_line "$1" topology)
 	echo "${name:-standalone}"
 }
 

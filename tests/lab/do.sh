@@ -166,12 +166,13 @@ do_backing() {
 	rm) rm -rf "$p" ;;
 	text) open_to_all "$p"; echo "$*" >"$p" ;;
 	random) open_to_all "$p"; head -c "$1" /dev/urandom >"$p"; sha256sum <"$p" | cut -d' ' -f1 ;;
-	verify) "$CACHE/tools/rsdfs-test" verify --file "$p" "$@" ;;
+	verify) "$(test_program)" verify --file "$p" "$@" ;;
 	*) die "backing: sha256, md5, size, ls, cat, rm, text, random or verify" ;;
 	esac
 }
+test_program() { RSDFS_CACHE=$CACHE "$HERE/../../scripts/tools"; }
 do_tcpd() {
-	setsid nsenter --net="/run/netns/$LAB-$1" "$CACHE/tools/rsdfs-test" tcp serve </dev/null >"$STATE/$1/log/tcpd.out" 2>&1 &
+	setsid nsenter --net="/run/netns/$LAB-$1" "$(test_program)" tcp serve </dev/null >"$STATE/$1/log/tcpd.out" 2>&1 &
 }
 do_run() { run_on "$@"; }
 do_log() { tail -n "${2:-40}" "$STATE/$1/log/smbd.log" "$STATE/$1/log/smbd.out"; }

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """The host's side of a test VM.
 
-Runs QEMU; answers the VM's `host` requests by `scripts/lab do`; turns the
-lines of the port "tap" into a TAP report; looks through the kernel's log of
-each case for signs of trouble. Started by scripts/vm only.
+Runs QEMU; hands the VM one case after another from a list that several VMs may
+share; answers its `host` requests by `scripts/lab do`; turns the lines of the
+port "tap" into a TAP report; looks through the kernel's log of each case for
+signs of trouble. Started by scripts/vm only.
 """
 
 import argparse
+import fcntl
 import os
 import re
 import signal
@@ -34,7 +36,8 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--dir", required=True, help="sockets and console of this run")
 parser.add_argument("--lab", required=True, help="path of scripts/lab")
 parser.add_argument("--raw", action="store_true", help="print the output of one command, no TAP")
-parser.add_argument("--cases", default="", help="names of the cases that are to come")
+parser.add_argument("--queue", required=True, help="file with the names of the cases that are to come")
+parser.add_argument("--shared", action="store_true", help="other VMs take cases from the queue, and print where this one prints")
 parser.add_argument("--timeout", type=float, default=900)
 parser.add_argument("qemu", nargs="+")
 args = parser.parse_args()
@@ -46,6 +49,17 @@ def elapsed():
     return time.monotonic() - start
 
 
+def next_case():
+    """Takes the first case out of the queue; None when there is no more."""
+    with open(args.queue, "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        first, _, rest = file.read().partition("\n")
+        file.seek(0)
+        file.write(rest)
+        file.truncate()
+    return first or None
+
+
 def listen(name):
     path = os.path.join(args.dir, name + ".sock")
     server = socket.socket(socket.AF_UNIX)
@@ -54,7 +68,7 @@ def listen(name):
     return server
 
 
-def broker(server):
+def broker(server, report):
     """Serves one `host` port: counted arguments in, status, length and output back."""
     conn, _ = server.accept()
     stream = conn.makefile("rb")
@@ -65,7 +79,11 @@ def broker(server):
         words = []
         for _ in range(int(line)):
             words.append(stream.read(int(stream.readline())).decode("utf-8", "surrogateescape"))
-        status, out = command(words)
+        if words == ["next-case"]:
+            report.taken = next_case()
+            status, out = (0, report.taken.encode()) if report.taken else (1, b"")
+        else:
+            status, out = command(words)
         try:
             conn.sendall(b"%d %d\n" % (status, len(out)) + out)
         except OSError:
@@ -134,7 +152,7 @@ class Report:
         self.passed = self.failed = self.skipped = 0
         self.done = False
         self.status = 1
-        self.left = args.cases.split()
+        self.taken = None
         self.begin(None)
 
     def begin(self, name):
@@ -195,18 +213,20 @@ class Report:
         self.verdict(name, why, status == 4 or self.plan == 0, took)
 
     def verdict(self, name, why, skip, took):
-        if name in self.left:
-            self.left.remove(name)
-        number = self.passed + self.failed + self.skipped + 1
+        # Beside another VM nobody counts.
+        number = "" if args.shared else f"{self.passed + self.failed + self.skipped + 1} "
         if why:
             self.failed += 1
-            say(f"not ok {number} - {name} # {', '.join(why)} ({took / 1000:.1f} s)")
+            say(f"not ok {number}- {name} # {', '.join(why)} ({took / 1000:.1f} s)")
         elif skip:
             self.skipped += 1
-            say(f"ok {number} - {name} # SKIP")
+            say(f"ok {number}- {name} # SKIP")
         else:
             self.passed += 1
-            say(f"ok {number} - {name} # {took / 1000:.1f} s")
+            say(f"ok {number}- {name} # {took / 1000:.1f} s")
+        flush()
+        if name == self.taken:
+            self.taken = None
         self.begin(None)
 
     def lost(self, why):
@@ -216,22 +236,37 @@ class Report:
         if args.raw:
             say(f"# {why}")
             return
-        self.verdict(self.name or "vm", [why], False, elapsed() * 1000)
-        for name in list(self.left):
+        self.verdict(self.taken or self.name or "vm", [why], False, elapsed() * 1000)
+        while not args.shared and (name := next_case()):
             self.verdict(name, ["not run"], False, 0)
 
     def close(self):
         if args.raw:
             return self.status
         number = self.passed + self.failed + self.skipped
-        say(f"1..{number}")
+        if not args.shared:
+            say(f"1..{number}")
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         say(f"{self.passed} passed, {self.failed} failed{skipped}")
+        flush()
         return 1 if self.failed else 0
 
 
+unsaid = []
+
+
 def say(text):
-    print(text, flush=True)
+    """A line of the report. Where several VMs print, those of a case come out together."""
+    if args.shared:
+        unsaid.append(text + "\n")
+    else:
+        print(text, flush=True)
+
+
+def flush():
+    sys.stdout.write("".join(unsaid))
+    sys.stdout.flush()
+    unsaid.clear()
 
 
 def tap(server, report):
@@ -244,7 +279,7 @@ def main():
     console = Console(os.path.join(args.dir, "console"))
     report = Report(console)
     for port in range(PORTS):
-        threading.Thread(target=broker, args=(listen(f"host{port}"),), daemon=True).start()
+        threading.Thread(target=broker, args=(listen(f"host{port}"), report), daemon=True).start()
     reader = threading.Thread(target=tap, args=(listen("tap"), report), daemon=True)
     reader.start()
 
