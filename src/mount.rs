@@ -21,6 +21,7 @@ pub(crate) mod io;
 pub(crate) mod keeper;
 pub(crate) mod links;
 pub(crate) mod list;
+mod once;
 pub(crate) mod ops;
 pub(crate) mod options;
 pub(crate) mod outlook;
@@ -50,6 +51,7 @@ pub(crate) use options::Options;
 pub(crate) use volume::Volume;
 
 use kernel::str::CString;
+use rsdfs_proto::outcome::Thing;
 
 /// What an operation comes to.
 pub(crate) type Result<T = ()> = core::result::Result<T, Error>;
@@ -92,12 +94,19 @@ pub(crate) struct Attr {
 }
 
 impl Attr {
-    /// Whether both tell of one file, or of replicas of it: the same number and age, as servers of one
-    /// storage give them, or the same size and times.
+    /// Whether both tell of one file, or of replicas of it.
     pub(crate) fn is_twin(&self, other: &Self) -> bool {
-        self.btime == other.btime
-            && (self.id != 0 && self.id == other.id
-                || (self.size, self.mtime) == (other.size, other.mtime))
+        self.thing().is_twin(&other.thing())
+    }
+
+    /// What tells it from others.
+    fn thing(&self) -> Thing {
+        Thing {
+            id: self.id,
+            created: self.btime,
+            written: self.mtime,
+            size: self.size,
+        }
     }
 }
 
@@ -106,8 +115,10 @@ impl Attr {
 pub(crate) enum Create {
     /// It must exist.
     Open,
-    /// It must not exist.
+    /// It must not exist; whoever makes one looks for what is there if it does.
     New,
+    /// It must not exist, and who made it must be known.
+    Exclusive,
 }
 
 /// How a file is opened.

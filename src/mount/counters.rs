@@ -34,6 +34,14 @@ pub(crate) struct Counters {
     pub(crate) reads_resent: Counter,
     /// The same of writes.
     pub(crate) writes_resent: Counter,
+    /// Operations on names whose answer was lost, and the next target asked what had become of them.
+    pub(crate) probed: Counter,
+    /// Those of them that had taken effect, and were answered here.
+    pub(crate) synthesised: Counter,
+    /// Those that had not, and were sent again.
+    pub(crate) replayed: Counter,
+    /// Those of which that could not be known.
+    pub(crate) unknown: Counter,
     /// Questions for referrals that servers were asked.
     pub(crate) referrals: Counter,
     /// Targets tried with their whole stack: contenders of races, and probes.
@@ -51,6 +59,10 @@ impl Counters {
             repeated: Counter::new(),
             reads_resent: Counter::new(),
             writes_resent: Counter::new(),
+            probed: Counter::new(),
+            synthesised: Counter::new(),
+            replayed: Counter::new(),
+            unknown: Counter::new(),
             referrals: Counter::new(),
             probes: Counter::new(),
             probes_failed: Counter::new(),

@@ -26,10 +26,7 @@ use super::{
     StatFs, //
 };
 use crate::{
-    sys::{
-        crypto,
-        time::now_ms, //
-    },
+    sys::time::now_ms,
     transport::{
         conn::Reason,
         Answer,
@@ -38,7 +35,6 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    str::CString,
     sync::Arc, //
 };
 use rsdfs_proto::{
@@ -97,8 +93,7 @@ impl Volume {
 
     /// Opens a file.
     pub(crate) fn open(self: &Arc<Self>, path: &str, how: How) -> Result<(Arc<Handle>, Attr)> {
-        self.run(|tree| {
-            let (file, attr) = open(tree, path, how)?;
+        let enter = |tree: &On<'_>, (file, attr): Opened| {
             let handle = Handle::new(self.number(), path, how, tree, file);
             let entered = handle.and_then(|handle| {
                 self.enlist(&handle)?;
@@ -111,7 +106,13 @@ impl Volume {
                     Err(error)
                 }
             }
-        })
+        };
+        match how.create {
+            Wanted::Exclusive => self.make_file(path, how, enter),
+            Wanted::Open | Wanted::New => {
+                self.run(|tree| enter(tree, open(tree, path, how, None)?))
+            }
+        }
     }
 
     /// What the server knows about an open file.
@@ -139,114 +140,6 @@ impl Volume {
         self.with(handle, |tree, file| {
             call(tree, &Flush { file_id: file }).map(|_| ())
         })
-    }
-
-    /// Makes a directory.
-    pub(crate) fn mkdir(&self, path: &str) -> Result<Attr> {
-        self.run(|tree| {
-            let name = tree.name(path)?;
-            let command = Create {
-                disposition: Disposition::Create,
-                options: options::DIRECTORY_FILE,
-                attributes: attributes::DIRECTORY,
-                contexts: NUMBERED,
-                ..creation(&name, LOOK)
-            };
-            let mut request = Request::new(&tree.context(), &command)?;
-            request.then(&close_it())?;
-            let [created, _closed] = tree.conn().call_parts(&mut request, None)?;
-            Ok(attr_of_create(&created)?.1)
-        })
-    }
-
-    /// Removes a file. One that this mount has open lives on, without its name, until it is closed:
-    /// the server keeps the name of a deleted file as long as it is open, so it gets another first.
-    pub(crate) fn unlink(&self, path: &str) -> Result {
-        if !self.is_open(path) {
-            return self.delete(path, options::NON_DIRECTORY_FILE);
-        }
-        let hidden = self.hidden(path)?;
-        let kind = options::NON_DIRECTORY_FILE;
-        self.run_once(
-            |tree| {
-                let name = tree.name(text(&hidden))?;
-                let rename = Set::Rename {
-                    replace: false,
-                    name: &name,
-                };
-                let sets = [rename, Set::Disposition(true)];
-                change(tree, path, access::DELETE, kind, &sets)
-            },
-            |_| Ok(()),
-        )?;
-        self.moved(path, text(&hidden))
-    }
-
-    /// Removes an empty directory.
-    pub(crate) fn rmdir(&self, path: &str) -> Result {
-        self.delete(path, options::DIRECTORY_FILE)
-    }
-
-    fn delete(&self, path: &str, kind: u32) -> Result {
-        let set = [Set::Disposition(true)];
-        self.run_once(
-            |tree| change(tree, path, access::DELETE, kind, &set),
-            |_| Ok(()),
-        )
-    }
-
-    /// Renames a file or directory, and with `replace` a file over another. `id` is the server's
-    /// number of what is renamed, 0 if unknown.
-    pub(crate) fn rename(&self, from: &str, to: &str, replace: bool, id: u64) -> Result {
-        self.run_once(
-            |tree| {
-                let name = tree.name(to)?;
-                let set = Set::Rename {
-                    replace,
-                    name: &name,
-                };
-                change(tree, from, access::DELETE, 0, &[set])
-            },
-            |tree| match stat(tree, to) {
-                Ok(found) if id != 0 && found.id == id => Ok(()),
-                Err(Error::Lost) => Err(Error::Lost),
-                // Somebody else's file, or nothing: what became of ours cannot be known.
-                _ => Err(Error::Kernel(EIO)),
-            },
-        )?;
-        self.moved(from, to)
-    }
-
-    /// Runs an operation that takes a name away. If its answer is lost with the connection, and the
-    /// name is gone when it is tried again, then it may have taken effect: `verify` decides.
-    fn run_once(
-        &self,
-        mut operation: impl FnMut(&On<'_>) -> Result,
-        verify: impl Fn(&On<'_>) -> Result,
-    ) -> Result {
-        let mut again = false;
-        self.run(|tree| match operation(tree) {
-            Err(Error::Status(status)) if again && is_not_found(status) => verify(tree),
-            result => {
-                again |= result == Err(Error::Lost);
-                result
-            }
-        })
-    }
-
-    /// A name beside `path` that nobody else uses.
-    fn hidden(&self, path: &str) -> Result<KVec<u8>> {
-        let directory = path
-            .rfind('/')
-            .and_then(|end| path.get(..=end))
-            .unwrap_or("");
-        let mut random = [0; 8];
-        crypto::random(&mut random);
-        let number = u64::from_le_bytes(random);
-        let name = CString::try_from_fmt(fmt!("{directory}.rsdfs{number:016x}"))?;
-        let mut bytes = KVec::new();
-        bytes.extend_from_slice(name.to_bytes(), GFP_KERNEL)?;
-        Ok(bytes)
     }
 
     /// Sets the length of a file, in bytes.
@@ -384,7 +277,7 @@ fn is_same_there(present: &On<'_>, seat: (&Arc<Tree>, FileId), handle: &Handle) 
 /// Opens a file again, by its path.
 fn reopen(tree: &On<'_>, handle: &Handle) -> Result<Seat> {
     let path = handle.path()?;
-    let (file, _) = match open(tree, text(&path), handle.again()) {
+    let (file, _) = match open(tree, text(&path), handle.again(), None) {
         // The descriptor is valid, so what it stood for has gone: that is not the caller's mistake.
         Err(Error::Status(status)) if status.errno() == 2 => return Err(Error::Kernel(EIO)),
         opened => opened?,
@@ -395,25 +288,20 @@ fn reopen(tree: &On<'_>, handle: &Handle) -> Result<Seat> {
     handle.seat().ok_or(Error::Kernel(EBADF))
 }
 
-/// Whether there is nothing of that name.
-fn is_not_found(status: NtStatus) -> bool {
-    matches!(
-        status,
-        NtStatus::OBJECT_NAME_NOT_FOUND | NtStatus::NO_SUCH_FILE | NtStatus::DELETE_PENDING
-    )
-}
+/// The id of a file that was opened, and what is known of it.
+pub(super) type Opened = (FileId, Attr);
 
-/// Opens a file on `tree`.
-fn open(tree: &On<'_>, path: &str, how: How) -> Result<(FileId, Attr)> {
+/// Opens a file on `tree`. One that is made gets `mark`, if the server lets us.
+pub(super) fn open(tree: &On<'_>, path: &str, how: How, mark: Option<u64>) -> Result<Opened> {
     let name = tree.name(path)?;
     let disposition = match how.create {
         Wanted::Open => Disposition::Open,
-        Wanted::New => Disposition::Create,
+        Wanted::New | Wanted::Exclusive => Disposition::Create,
     };
     let read = access::READ_DATA | access::READ_EA | access::READ_CONTROL;
     let write =
         access::WRITE_DATA | access::APPEND_DATA | access::WRITE_ATTRIBUTES | access::WRITE_EA;
-    let attempt = |access| {
+    let attempt = |access, mark| {
         let command = Create {
             disposition,
             options: options::NON_DIRECTORY_FILE,
@@ -425,16 +313,83 @@ fn open(tree: &On<'_>, path: &str, how: How) -> Result<(FileId, Attr)> {
             contexts: NUMBERED,
             ..creation(&name, LOOK | access)
         };
-        attr_of_create(&tree.conn().call(&tree.context(), &command, None)?)
+        match mark {
+            Some(mark) => make_file(tree, &command, mark),
+            None => attr_of_create(&tree.conn().call(&tree.context(), &command, None)?),
+        }
     };
-    if !how.write {
-        return attempt(read);
-    }
-    // Whoever writes parts of pages has to read them first.
-    match attempt(read | write) {
-        Err(Error::Status(NtStatus::ACCESS_DENIED)) if !how.read => attempt(write),
+    let first = match (how.write, mark) {
+        // Whoever writes parts of pages has to read them first.
+        (true, _) => attempt(read | write, mark),
+        (false, Some(_)) => attempt(read | access::WRITE_ATTRIBUTES, mark),
+        (false, None) => attempt(read, None),
+    };
+    match first {
+        Err(Error::Status(NtStatus::ACCESS_DENIED)) if how.write && !how.read => {
+            attempt(write, mark)
+        }
+        Err(Error::Status(NtStatus::ACCESS_DENIED)) if !how.write && mark.is_some() => {
+            attempt(read, None)
+        }
         opened => opened,
     }
+}
+
+/// Makes what `command` says, a file, and marks it.
+#[inline(never)]
+fn make_file(tree: &On<'_>, command: &Create<'_>, mark: u64) -> Result<Opened> {
+    let mut request = Request::new(&tree.context(), command)?;
+    request.then(&marking(mark))?;
+    let [created, marked] = tree.conn().call_parts(&mut request, None)?;
+    bearing(mark, attr_of_create(&created)?, &marked)
+}
+
+/// Makes a directory, and marks it if the server lets us.
+pub(super) fn make_directory(tree: &On<'_>, path: &str, mark: u64) -> Result<Attr> {
+    let name = tree.name(path)?;
+    let attempt = |access| {
+        let command = Create {
+            disposition: Disposition::Create,
+            options: options::DIRECTORY_FILE,
+            attributes: attributes::DIRECTORY,
+            contexts: NUMBERED,
+            ..creation(&name, access)
+        };
+        let mut request = Request::new(&tree.context(), &command)?;
+        request.then(&marking(mark))?;
+        request.then(&close_it())?;
+        let [created, marked, _closed] = tree.conn().call_parts(&mut request, None)?;
+        Ok(bearing(mark, attr_of_create(&created)?, &marked)?.1)
+    };
+    match attempt(LOOK | access::WRITE_ATTRIBUTES) {
+        Err(Error::Status(NtStatus::ACCESS_DENIED)) => attempt(LOOK),
+        made => made,
+    }
+}
+
+/// Gives what the compound makes its time of creation.
+fn marking(mark: u64) -> SetInfo<'static> {
+    SetInfo {
+        file_id: FileId::ANY,
+        set: Set::Basic(info::Basic {
+            times: info::Times {
+                creation: mark,
+                access: 0,
+                write: 0,
+                change: 0,
+            },
+            attributes: 0,
+        }),
+    }
+}
+
+/// What was made, with its mark if the server took that.
+fn bearing(mark: u64, (file, attr): Opened, marked: &Answer) -> Result<Opened> {
+    let btime = match marked.message()?.header.status {
+        NtStatus::SUCCESS => mark,
+        _ => attr.btime,
+    };
+    Ok((file, Attr { btime, ..attr }))
 }
 
 /// Closes a file without waiting.
@@ -483,7 +438,13 @@ pub(super) fn check_directory(tree: &On<'_>) -> Result {
 }
 
 /// Opens `path`, changes one thing or two, and closes it.
-fn change(tree: &On<'_>, path: &str, needed: u32, kind: u32, sets: &[Set<'_>]) -> Result {
+pub(super) fn change(
+    tree: &On<'_>,
+    path: &str,
+    needed: u32,
+    kind: u32,
+    sets: &[Set<'_>],
+) -> Result {
     let name = tree.name(path)?;
     let command = Create {
         options: kind | options::OPEN_REPARSE_POINT,

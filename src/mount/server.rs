@@ -20,7 +20,8 @@ use crate::{
             ConnectOpts,
             SocketAddr,
             TcpSocket, //
-        }, //
+        },
+        time::now_ms, //
     },
     transport::{
         Conn,
@@ -60,6 +61,8 @@ const OVERHEAD: usize = 64 << 10;
 pub(crate) struct Server {
     pub(super) conn: Arc<Conn>,
     pub(super) negotiated: Negotiated,
+    /// When it was negotiated with, in milliseconds since boot.
+    since: u64,
     /// The address it is connected to.
     pub(crate) address: SocketAddr,
     /// By what name, as it was asked for first.
@@ -95,11 +98,18 @@ impl Server {
         let server = Self {
             conn,
             negotiated,
+            since: now_ms(),
             address,
             host: name,
             account: seeker.account.clone(),
         };
         Ok(Arc::new(server, GFP_KERNEL)?)
+    }
+
+    /// The time by its clock, as a FILETIME, as far as it can be told without asking.
+    pub(super) fn clock(&self) -> u64 {
+        let passed = now_ms().saturating_sub(self.since);
+        (self.negotiated.system_time).saturating_add(passed.saturating_mul(10_000))
     }
 
     /// Whether this connection serves `account` at one of `addresses`.

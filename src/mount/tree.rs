@@ -143,6 +143,11 @@ impl Tree {
         self.session.session().clone()
     }
 
+    /// The time by the server's clock, as a FILETIME.
+    pub(super) fn clock(&self) -> u64 {
+        self.session.server.clock()
+    }
+
     /// The address of the server.
     pub(crate) fn address(&self) -> SocketAddr {
         self.session.server.address

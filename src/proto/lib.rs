@@ -31,6 +31,7 @@ pub mod failover;
 pub mod frame;
 pub mod handshake;
 pub mod link;
+pub mod outcome;
 pub mod smb2;
 pub mod status;
 pub mod stream;

@@ -123,28 +123,16 @@ fn stamp(dentry: &Dentry, asked: Asked) {
 }
 
 /// Makes a file that does not exist, and opens it.
-fn make(
-    dentry: &Dentry,
-    dir: &Inode,
-    read: bool,
-    write: bool,
-    mode: u16,
-) -> Result<(ARef<Inode>, Arc<Opened>)> {
+fn make(dentry: &Dentry, dir: &Inode, how: How) -> Result<(ARef<Inode>, Arc<Opened>)> {
     let sb = dentry.super_block();
     let mounted = sb.data();
     let volume = mounted.volume();
     let asked = Asked::now(volume);
     let path = path_of(dentry)?;
-    let how = How {
-        read,
-        write,
-        create: Create::New,
-        readonly_attr: attr::wants_readonly(mode),
-    };
     let (handle, found) = volume
         .open(path.as_str(), how)
         .map_err(|error| automount::in_the_way(volume, path.as_str(), error.into()))?;
-    let open = Opened::new(volume, handle, read, write)?;
+    let open = Opened::new(volume, handle, how.read, how.write)?;
     let inode = obtain(sb, path.as_str(), &found, asked)?;
     stamp(dentry, asked);
     touched(dir);
@@ -195,7 +183,7 @@ fn open_existing(dir: &Inode, dentry: &Dentry, flags: Flags) -> Result<inode::Op
 
 /// Removes a file, also if it is read-only.
 fn remove(volume: &Volume, path: &str, known: &Attr) -> Result {
-    let first = volume.unlink(path).map_err(Error::from);
+    let first = volume.unlink(path, known).map_err(Error::from);
     let Some(attributes) = attr::without_readonly(known) else {
         return first;
     };
@@ -207,10 +195,15 @@ fn remove(volume: &Volume, path: &str, known: &Attr) -> Result {
         ..Basic::default()
     };
     volume.set_basic(path, None, &set(attributes))?;
-    volume.unlink(path).map_err(|error| {
+    volume.unlink(path, known).map_err(|error| {
         let _ = volume.set_basic(path, None, &set(known.attributes));
         error.into()
     })
+}
+
+/// What the server said about it last.
+fn known(inode: &Inode) -> Attr {
+    inode.data().state.lock().attr
 }
 
 /// Whether a file is open here.
@@ -220,7 +213,11 @@ fn is_open(inode: Option<&Inode>) -> bool {
 
 /// Renames over a file that is open, which servers refuse: that file gets another name first, and
 /// is gone when it is closed.
-fn rename_over_open(volume: &Volume, from: &str, to: &str, id: u64) -> Result {
+fn rename_over_open(
+    volume: &Volume,
+    (from, moved): (&str, &Attr),
+    (to, target): (&str, &Attr),
+) -> Result {
     let (dir, name) = to
         .rsplit_once('/')
         .map_or(("", to), |(dir, name)| (dir, name));
@@ -228,13 +225,13 @@ fn rename_over_open(volume: &Volume, from: &str, to: &str, id: u64) -> Result {
     let tag = hash(name) ^ time::now_ms().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let aside = CString::try_from_fmt(fmt!("{dir}{slash}.rsdfs-{tag:016x}"))?;
     let aside = aside.to_str().map_err(|_| EINVAL)?;
-    volume.rename(to, aside, false, 0)?;
-    if let Err(error) = volume.rename(from, to, false, id) {
-        let _ = volume.rename(aside, to, false, 0);
+    volume.rename(to, aside, false, target)?;
+    if let Err(error) = volume.rename(from, to, false, moved) {
+        let _ = volume.rename(aside, to, false, target);
         return Err(error.into());
     }
     // What cannot be removed stays under a name that says where it is from.
-    let _ = volume.unlink(aside);
+    let _ = volume.unlink(aside, target);
     Ok(())
 }
 
@@ -273,7 +270,16 @@ impl Operations for Fs {
         if !flags.create() {
             return open_existing(dir, dentry, flags);
         }
-        match make(dentry, dir, flags.read(), flags.write(), mode) {
+        let how = How {
+            read: flags.read(),
+            write: flags.write(),
+            create: match flags.exclusive() {
+                true => Create::Exclusive,
+                false => Create::New,
+            },
+            readonly_attr: attr::wants_readonly(mode),
+        };
+        match make(dentry, dir, how) {
             Ok((inode, file)) => {
                 inode.data().enter(&file)?;
                 Ok(inode::Opened::Open {
@@ -288,7 +294,13 @@ impl Operations for Fs {
     }
 
     fn create(dir: &Inode, dentry: &Dentry, mode: u16) -> Result<ARef<Inode>> {
-        let (inode, _closed) = make(dentry, dir, false, true, mode)?;
+        let how = How {
+            read: false,
+            write: true,
+            create: Create::Exclusive,
+            readonly_attr: attr::wants_readonly(mode),
+        };
+        let (inode, _closed) = make(dentry, dir, how)?;
         Ok(inode)
     }
 
@@ -309,8 +321,7 @@ impl Operations for Fs {
 
     fn unlink(dir: &Inode, dentry: &Dentry) -> Result {
         let inode = dentry.inode().ok_or(ENOENT)?;
-        let known = inode.data().state.lock().attr;
-        remove(&attr::volume(dir), dentry.path()?.as_str(), &known)?;
+        remove(&attr::volume(dir), dentry.path()?.as_str(), &known(&inode))?;
         inode.drop_link(false);
         touched(&inode);
         touched(dir);
@@ -320,7 +331,7 @@ impl Operations for Fs {
     fn rmdir(dir: &Inode, dentry: &Dentry) -> Result {
         let inode = dentry.inode().ok_or(ENOENT)?;
         automount::leave_alone(&inode)?;
-        attr::volume(dir).rmdir(dentry.path()?.as_str())?;
+        attr::volume(dir).rmdir(dentry.path()?.as_str(), &known(&inode))?;
         inode.drop_link(true);
         touched(dir);
         Ok(())
@@ -345,20 +356,24 @@ impl Operations for Fs {
         {
             automount::leave_alone(inode)?;
         }
+        let replaced = (target.as_deref()).map_or_else(Attr::default, known);
         // A server replaces files only.
         if target.as_ref().is_some_and(|t| t.kind() == Kind::Dir) {
-            volume.rmdir(new.as_str())?;
+            volume.rmdir(new.as_str(), &replaced)?;
         }
         // Its target was not looked up: it must not be replaced unseen.
         let unseen = target.is_none() && to.stamp().version == 0;
         let replace = !flags.no_replace() && !unseen;
-        let id = from.inode().map_or(0, |moved| moved.data().id());
+        let moved = from
+            .inode()
+            .map_or_else(Attr::default, |inode| known(&inode));
         match volume
-            .rename(old.as_str(), new.as_str(), replace, id)
+            .rename(old.as_str(), new.as_str(), replace, &moved)
             .map_err(Error::from)
         {
             Err(EACCES | EBUSY) if replace && is_open(target.as_deref()) => {
-                rename_over_open(&volume, old.as_str(), new.as_str(), id)?;
+                let (from, to) = ((old.as_str(), &moved), (new.as_str(), &replaced));
+                rename_over_open(&volume, from, to)?;
             }
             // There is something of that name: have it looked up, and the rename tried again.
             Err(EEXIST | EACCES | EREMOTE) if unseen => return Err(ESTALE),

@@ -198,11 +198,6 @@ impl Node {
         Ok(())
     }
 
-    /// The server's number for it, 0 if unknown.
-    pub(super) fn id(&self) -> u64 {
-        self.id.load(Relaxed)
-    }
-
     /// Enters an open file.
     pub(super) fn enter(&self, open: &Arc<Opened>) -> Result {
         Ok(self.opens.lock().push(open.clone(), GFP_KERNEL)?)

@@ -21,6 +21,9 @@ A FAULT (OP is an SMB2 command such as write, or any; answers are counted from n
     hang               forward nothing more, either way; TCP still acknowledges
     cut                reset all connections now
     refuse             reset new connections from now on
+    wreck answer|request EVERY AWAY OP ...  from now on, of the frames with one of these OPs every EVERY-th comes
+                       to its end here: an answer is swallowed, or a request does not reach the server; the connection
+                       is reset, and new ones are for AWAY ms
 
 stats                  counters of this proxy; accepted: connections since it began
 referrals [reset]      the referrals that were asked for: totals, then a line for each path and level
@@ -110,6 +113,7 @@ class Faults:
         self.lock = threading.Lock()
         self.kind, self.op, self.count, self.delay = "pass", "any", 0, 0.0
         self.requests, self.answers, self.fired, self.accepted = 0, 0, 0, 0
+        self.wreck, self.away, self.closed = None, 0.0, 0.0
         self.referrals = Referrals()
         self.pairs = set()
 
@@ -135,6 +139,12 @@ class Faults:
                 if op != "any" and op not in OPS:
                     return f"error: no command {op}"
                 self.kind, self.op, self.count = kind, op, int(rest[1]) if len(rest) > 1 else 1
+            elif kind == "wreck":
+                unknown = [op for op in rest[3:] if op not in OPS]
+                if rest[0] not in ("answer", "request") or unknown or not rest[3:]:
+                    return f"error: wreck {' '.join(rest)}"
+                self.wreck, self.count = (rest[0] == "request", set(rest[3:]), int(rest[1])), int(rest[1])
+                self.kind, self.away = "wreck", int(rest[2]) / 1000.0
             elif kind in ("hang", "refuse", "pass"):
                 self.kind = kind
                 if kind == "pass":
@@ -152,6 +162,8 @@ class Faults:
                 self.answers += 1
             if self.kind == "hang":
                 return "hang"
+            if self.kind == "wreck":
+                return self.wrecks(frame[4:], is_request)
             if self.kind in ("pass", "refuse") or (self.kind == "cutrequest") != is_request:
                 return None
             body = frame[4:]
@@ -165,6 +177,24 @@ class Faults:
             kind, self.kind = self.kind, "pass"
             self.fired += 1
             return kind
+
+
+    def wrecks(self, body, is_request):
+        """Whether it is this frame's turn, of those that are to be lost."""
+        of_requests, ops, every = self.wreck
+        if of_requests != is_request or is_interim(body) or ops.isdisjoint(commands(body)):
+            return None
+        self.count -= 1
+        if self.count > 0:
+            return None
+        self.count = every
+        self.fired += 1
+        self.closed = time.monotonic() + self.away
+        return "lose"
+
+    def refuses(self):
+        """Whether new connections are reset."""
+        return self.kind == "refuse" or (self.kind == "wreck" and time.monotonic() < self.closed)
 
 
 class Pair:
@@ -259,7 +289,7 @@ def serve(control, mode, words):
         faults.accepted += 1
         if mode == "mute":
             kept.append(client)
-        elif mode == "reset" or faults.kind == "refuse":
+        elif mode == "reset" or faults.refuses():
             reset(client)
         elif mode == "greet":
             threading.Thread(target=lambda c=client: (c.recv(1), c.close()), daemon=True).start()

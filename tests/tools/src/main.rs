@@ -6,6 +6,7 @@ mod content;
 mod errno;
 mod files;
 mod mountctx;
+mod names;
 mod overwrite;
 mod record;
 mod speed;
@@ -66,6 +67,8 @@ enum Command {
     },
     /// Time create, stat, readdir, rename, unlink of many files.
     Files(files::Args),
+    /// Random operations on names, each of which must take effect once.
+    Names(names::Args),
     /// Random reads.
     Randread(speed::RandomArgs),
     /// Sequential read.
@@ -90,6 +93,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Mmap { file, mb } => content::mmap(&file, mb),
         Command::Errno { words } => errno::run(&words),
         Command::Files(args) => files::run(&args),
+        Command::Names(args) => names::run(&args),
         Command::Randread(args) => speed::random_read(&args),
         Command::Seqread(args) => speed::sequential_read(&args),
         Command::Seqwrite(args) => speed::sequential_write(&args),

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Operations on names, which take effect once.
+//!
+//! When the answer to one is lost, the next tree is asked what there is now before the operation is
+//! done again; [`rsdfs_proto::outcome`] judges. What cannot be known is `EIO`.
+
+use super::{
+    handle::text,
+    ops::{
+        self,
+        change,
+        Opened, //
+    },
+    tree::On,
+    volume::Volume,
+    Attr,
+    Create,
+    Error,
+    How,
+    Result, //
+};
+use crate::sys::crypto;
+use core::cell::Cell;
+use kernel::{
+    prelude::*,
+    str::CString, //
+};
+use rsdfs_proto::{
+    outcome::{
+        self,
+        Doubt,
+        Verdict, //
+    },
+    smb2::{
+        create::{
+            access,
+            options, //
+        },
+        set_info::Set, //
+    },
+    status::NtStatus, //
+};
+
+/// What became of an operation whose answer was lost.
+enum Found<T> {
+    /// It took effect, and would have returned this.
+    Took(T),
+    /// It did not.
+    DidNot,
+    /// That cannot be known.
+    Unknown,
+}
+
+impl<T> Found<T> {
+    /// `verdict`, with what the operation would have returned.
+    fn new(verdict: Verdict, value: Option<T>) -> Self {
+        match (verdict, value) {
+            (Verdict::Took, Some(value)) => Found::Took(value),
+            (Verdict::DidNot, _) => Found::DidNot,
+            (Verdict::Took | Verdict::Unknown, _) => Found::Unknown,
+        }
+    }
+}
+
+/// Marks what one operation makes; see [`outcome::mark`].
+struct Marker {
+    random: u64,
+    mark: Cell<u64>,
+}
+
+impl Marker {
+    fn new() -> Self {
+        Self {
+            random: random(),
+            mark: Cell::new(0),
+        }
+    }
+
+    /// The mark, the same for all attempts.
+    fn mark(&self, tree: &On<'_>) -> u64 {
+        if self.mark.get() == 0 {
+            self.mark.set(outcome::mark(tree.clock(), self.random));
+        }
+        self.mark.get()
+    }
+}
+
+impl Volume {
+    /// Makes a directory.
+    pub(crate) fn mkdir(&self, path: &str) -> Result<Attr> {
+        let marker = Marker::new();
+        self.once(
+            |tree| ops::make_directory(tree, path, marker.mark(tree)),
+            |tree, doubt| {
+                let there = there(tree, path)?;
+                let thing = there.as_ref().map(Attr::thing);
+                let verdict = outcome::made(marker.mark(tree), doubt, thing.as_ref());
+                Ok(Found::new(verdict, there))
+            },
+        )
+    }
+
+    /// Makes a file that must not exist and opens it, for `enter` to keep it.
+    pub(super) fn make_file<T>(
+        &self,
+        path: &str,
+        how: How,
+        enter: impl Fn(&On<'_>, Opened) -> Result<T>,
+    ) -> Result<T> {
+        let marker = Marker::new();
+        let existing = How {
+            create: Create::Open,
+            ..how
+        };
+        self.once(
+            |tree| enter(tree, ops::open(tree, path, how, Some(marker.mark(tree)))?),
+            |tree, doubt| {
+                let thing = there(tree, path)?.as_ref().map(Attr::thing);
+                let verdict = outcome::made(marker.mark(tree), doubt, thing.as_ref());
+                let opened = match verdict {
+                    Verdict::Took => Some(enter(tree, ops::open(tree, path, existing, None)?)?),
+                    Verdict::DidNot | Verdict::Unknown => None,
+                };
+                Ok(Found::new(verdict, opened))
+            },
+        )
+    }
+
+    /// Removes a file, of which `victim` is known. One that this mount has open lives on, without its
+    /// name, until it is closed: the server keeps the name of a deleted file as long as it is open, so
+    /// it gets another first.
+    pub(crate) fn unlink(&self, path: &str, victim: &Attr) -> Result {
+        let kind = options::NON_DIRECTORY_FILE;
+        if !self.is_open(path) {
+            return self.remove(path, victim, kind);
+        }
+        let hidden = hidden(path)?;
+        self.take_away(path, victim, |tree| {
+            let name = tree.name(text(&hidden))?;
+            let rename = Set::Rename {
+                replace: false,
+                name: &name,
+            };
+            let sets = [rename, Set::Disposition(true)];
+            change(tree, path, access::DELETE, kind, &sets)
+        })?;
+        self.moved(path, text(&hidden))
+    }
+
+    /// Removes an empty directory, of which `victim` is known.
+    pub(crate) fn rmdir(&self, path: &str, victim: &Attr) -> Result {
+        self.remove(path, victim, options::DIRECTORY_FILE)
+    }
+
+    fn remove(&self, path: &str, victim: &Attr, kind: u32) -> Result {
+        let set = [Set::Disposition(true)];
+        self.take_away(path, victim, |tree| {
+            change(tree, path, access::DELETE, kind, &set)
+        })
+    }
+
+    /// Runs an operation that takes the name `path` from `victim`.
+    fn take_away(
+        &self,
+        path: &str,
+        victim: &Attr,
+        operation: impl FnMut(&On<'_>) -> Result,
+    ) -> Result {
+        let victim = victim.thing();
+        self.once(operation, |tree, doubt| {
+            let thing = there(tree, path)?.as_ref().map(Attr::thing);
+            let verdict = outcome::removed(&victim, doubt, thing.as_ref());
+            Ok(Found::new(verdict, Some(())))
+        })
+    }
+
+    /// Renames a file or directory, of which `moved` is known; with `replace` a file over another.
+    pub(crate) fn rename(&self, from: &str, to: &str, replace: bool, moved: &Attr) -> Result {
+        let moved = moved.thing();
+        self.once(
+            |tree| {
+                let name = tree.name(to)?;
+                let set = Set::Rename {
+                    replace,
+                    name: &name,
+                };
+                change(tree, from, access::DELETE, 0, &[set])
+            },
+            |tree, _| {
+                let old = there(tree, from)?.as_ref().map(Attr::thing);
+                let new = there(tree, to)?.as_ref().map(Attr::thing);
+                let verdict = outcome::renamed(&moved, old.as_ref(), new.as_ref());
+                Ok(Found::new(verdict, Some(())))
+            },
+        )?;
+        self.moved(from, to)
+    }
+
+    /// Runs an operation that must take effect once. After its answer was lost, `look` tells what became
+    /// of it.
+    fn once<T>(
+        &self,
+        mut operation: impl FnMut(&On<'_>) -> Result<T>,
+        look: impl Fn(&On<'_>, &Doubt) -> Result<Found<T>>,
+    ) -> Result<T> {
+        let counters = &self.seeker.counters;
+        let mut doubt: Option<Doubt> = None;
+        self.run(|tree| {
+            if let Some(doubt) = &doubt {
+                counters.probed.add();
+                match look(tree, doubt)? {
+                    Found::Took(value) => {
+                        counters.synthesised.add();
+                        return Ok(value);
+                    }
+                    Found::DidNot => counters.replayed.add(),
+                    Found::Unknown => {
+                        counters.unknown.add();
+                        return Err(Error::Kernel(EIO));
+                    }
+                }
+            }
+            let sent = tree.clock();
+            let result = operation(tree);
+            let lost = match &result {
+                Err(Error::Lost | Error::Malformed) => true,
+                Err(Error::Status(status)) => tree.gone(*status).is_some(),
+                _ => false,
+            };
+            if lost {
+                let sent = doubt.map_or(sent, |doubt| doubt.sent);
+                let lost = tree.clock();
+                doubt = Some(Doubt { sent, lost });
+            }
+            result
+        })
+    }
+}
+
+/// What has the name `path` now, if anything.
+fn there(tree: &On<'_>, path: &str) -> Result<Option<Attr>> {
+    match ops::stat(tree, path) {
+        Ok(attr) => Ok(Some(attr)),
+        Err(Error::Status(status)) if is_not_found(status) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is nothing of that name.
+fn is_not_found(status: NtStatus) -> bool {
+    matches!(
+        status,
+        NtStatus::OBJECT_NAME_NOT_FOUND | NtStatus::NO_SUCH_FILE | NtStatus::DELETE_PENDING
+    )
+}
+
+/// A name beside `path` that nobody else uses.
+fn hidden(path: &str) -> Result<KVec<u8>> {
+    let directory = path
+        .rfind('/')
+        .and_then(|end| path.get(..=end))
+        .unwrap_or("");
+    let name = CString::try_from_fmt(fmt!("{directory}.rsdfs{:016x}", random()))?;
+    let mut bytes = KVec::new();
+    bytes.extend_from_slice(name.to_bytes(), GFP_KERNEL)?;
+    Ok(bytes)
+}
+
+fn random() -> u64 {
+    let mut random = [0; 8];
+    crypto::random(&mut random);
+    u64::from_le_bytes(random)
+}
