@@ -39,6 +39,14 @@ enum Command {
     Writer(writer::Args),
     /// Overwrite the same blocks until a signal; report the hash the file has to have.
     Overwrite(overwrite::Args),
+    /// Compare such a file with the last round of each thread.
+    Overwritten {
+        #[arg(long)]
+        file: PathBuf,
+        /// As `overwrite` has printed it.
+        #[arg(long)]
+        last: String,
+    },
     /// Check a writer's file: every record once, in order, none missing.
     Verify {
         #[arg(long)]
@@ -86,6 +94,7 @@ fn run(command: Command) -> Result<Outcome> {
     match command {
         Command::Writer(args) => writer::run(&args),
         Command::Overwrite(args) => overwrite::run(&args),
+        Command::Overwritten { file, last } => overwrite::check(&file, &last),
         Command::Verify { file, records } => record::verify_file(&file, records),
         Command::Fill(args) => content::fill(&args),
         Command::Check(args) => content::check(&args),

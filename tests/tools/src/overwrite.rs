@@ -7,7 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const BLOCK: usize = 4096;
 
@@ -68,13 +68,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
             .collect()
     });
     let mut hash = Sha256::new();
-    let (mut total, mut errors) = (0, 0);
+    let (mut total, mut errors, mut last) = (0, 0, Vec::new());
     for (thread, round) in rounds.into_iter().enumerate() {
         let round = round.unwrap_or_else(|_| {
             errors += 1;
             0
         });
         total += round;
+        last.push(round.to_string());
         let first = thread as u64 * args.blocks;
         for index in first..first + args.blocks {
             hash.update(block(index, round));
@@ -83,6 +84,31 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let sha256 = format!("{:x}", hash.finalize());
     Ok(Outcome {
         good: errors == 0 && total > 0,
-        summary: json!({"rounds": total, "errors": errors, "sha256": sha256}),
+        summary: json!({"rounds": total, "errors": errors, "sha256": sha256, "last": last.join("-")}),
+    })
+}
+
+/// `overwritten`: what of a file with the last round of each thread is what was written last, what is older, and what
+/// was never written. Good if nothing is of the latter kind.
+pub fn check(file: &Path, last: &str) -> Result<Outcome> {
+    let last: Vec<u64> = last
+        .split('-')
+        .map(str::parse)
+        .collect::<std::result::Result<_, _>>()?;
+    let bytes = std::fs::read(file)?;
+    let blocks = (bytes.len() / BLOCK / last.len().max(1)).max(1);
+    let (mut newest, mut older, mut foreign) = (0, 0, 0);
+    for (index, found) in bytes.chunks(BLOCK).enumerate() {
+        let round = u64::from_le_bytes(found[..8].try_into()?);
+        let expected = last.get(index / blocks).copied().unwrap_or(0);
+        match found == block(index as u64, round) {
+            true if round == expected => newest += 1,
+            true if (1..expected).contains(&round) => older += 1,
+            _ => foreign += 1,
+        }
+    }
+    Ok(Outcome {
+        good: foreign == 0 && newest > 0,
+        summary: json!({"newest": newest, "older": older, "foreign": foreign}),
     })
 }
