@@ -105,11 +105,12 @@ build_folder() {
 	echo "${RSDFS_BUILD:-$CACHE/build/$(checkout_key)}"
 }
 
-# cargo_in_root DIR COMMAND...: cargo of the Debian root in DIR of the checkout, artefacts in the cache.
+# cargo_in_root DIR COMMAND...: cargo of the Debian root in DIR of the checkout, artefacts in the cache, in a folder of
+# the checkout's or in CARGO_TARGET.
 cargo_in_root() {
 	local dir=$1 target
 	shift
-	target=$CACHE/target/$(checkout_key)/$(basename "$dir")
+	target=${CARGO_TARGET:-$CACHE/target/$(checkout_key)/$(basename "$dir")}
 	mkdir -p "$target" "$CACHE/cargo"
 	in_root -b "$TOP:/usr/src/checkout" -b "$target:/usr/src/target" -b "$CACHE/cargo:/usr/src/cargo" \
 		env CARGO_HOME=/usr/src/cargo CARGO_TARGET_DIR=/usr/src/target \
