@@ -103,9 +103,12 @@ pub(crate) struct Volume {
     path: KVec<u8>,
     #[pin]
     state: SpinLock<State>,
-    /// Waiting for a change of `state`.
+    /// Waiting for a tree.
     #[pin]
     changed: WaitQueue,
+    /// Here the keeper waits for something to do.
+    #[pin]
+    todo: WaitQueue,
     next: Atomic<u64>,
     /// The open files, by [`Handle::id`].
     #[pin]
@@ -258,6 +261,7 @@ impl Volume {
                     last: KVec::new(),
                 }),
                 changed <- WaitQueue::new(),
+                todo <- WaitQueue::new(),
                 next: Atomic::new(1),
                 handles <- new_mutex!(RBTree::new()),
                 parked <- new_spinlock!(Parked::default()),
@@ -395,7 +399,7 @@ impl Volume {
             state.lost = now_us();
         }
         drop(state);
-        self.changed.wake_all();
+        self.todo.wake_all();
         if matches!(reason, Reason::Silent | Reason::Frozen) {
             self.zombie.left(tree.session_arc());
         }
@@ -540,7 +544,7 @@ impl Volume {
     /// Waits for something to do for the keeper.
     pub(super) fn wait_for_work(&self, stop: impl Fn() -> bool) -> Work {
         let mut work = Work::Stop;
-        self.changed.wait_idle(None, || {
+        self.todo.wait_idle(None, || {
             if stop() {
                 work = Work::Stop;
                 return true;
@@ -679,7 +683,7 @@ impl Volume {
     /// Keeps a read or write until there is a tree again.
     pub(super) fn park(&self, io: KBox<Io>) {
         self.parked.lock().insert(io);
-        self.changed.wake_all();
+        self.todo.wake_all();
     }
 
     /// Sends what is parked, in order; or ends it, on an aborted mount.
@@ -740,6 +744,7 @@ impl Volume {
         }
         self.abandon_left();
         self.changed.wake_all();
+        self.todo.wake_all();
         self.expire();
     }
 

@@ -482,6 +482,7 @@ impl Wire {
     /// be. Ids are taken in the order of sending.
     fn reserve(&self, request: &Request, timeout: Option<u64>) -> Result<Right<'_>> {
         let mut short = false;
+        let mut waited = false;
         loop {
             let ready = || {
                 if short {
@@ -501,7 +502,7 @@ impl Wire {
                 Err(_) => return Err(Error::Interrupted),
             }
             if short {
-                short = false;
+                (short, waited) = (false, true);
                 continue;
             }
             let turn = Turn(self);
@@ -509,14 +510,19 @@ impl Wire {
             if state.dead.is_some() {
                 return Err(Error::Lost);
             }
-            if let Some(stamps) = take(&mut state.link, request) {
-                return Ok((turn, stamps));
+            let taken = take(&mut state.link, request);
+            let idle = state.link.in_flight() == 0;
+            drop(state);
+            if waited && (taken.is_some() || idle) {
+                // What is left may do for the next.
+                self.credits_came();
             }
-            if state.link.in_flight() == 0 {
+            match taken {
+                Some(stamps) => return Ok((turn, stamps)),
                 // Nothing is under way that could bring the credits this takes.
-                return Err(Error::Kernel(E2BIG));
+                None if idle => return Err(Error::Kernel(E2BIG)),
+                None => short = true,
             }
-            short = true;
         }
     }
 
@@ -537,12 +543,14 @@ impl Wire {
         Some((turn, stamps))
     }
 
-    /// Whether credits are too few for `request` on a living connection.
+    /// Whether credits are too few for `request` on a living connection that may bring more.
     fn short(&self, request: &Request) -> bool {
         let state = self.state.lock();
         let charges = charges(&state.link, request);
         let parts = request.parts().count();
-        state.dead.is_none() && state.link.clone().take_chain(&charges[..parts]).is_none()
+        state.dead.is_none()
+            && state.link.in_flight() > 0
+            && state.link.clone().take_chain(&charges[..parts]).is_none()
     }
 
     /// What a socket error means: silence if data waits to be acknowledged, else a reset.
@@ -554,9 +562,10 @@ impl Wire {
         }
     }
 
-    /// Wakes those who wait for credits.
+    /// Lets the one who has waited longest for credits look whether they are enough. If they are, and some
+    /// are left, that one wakes the next.
     pub(super) fn credits_came(&self) {
-        self.credits.wake_all();
+        self.credits.wake_one();
     }
 
     /// Ends the connection, once: all sinks learn of it, without a lock held.

@@ -3,6 +3,7 @@
 
 mod clock;
 mod content;
+mod crowd;
 mod errno;
 mod files;
 mod mountctx;
@@ -57,6 +58,8 @@ enum Command {
     },
     /// Write pseudo-random content.
     Fill(content::Args),
+    /// Many threads that ask for the attributes of one file at the same time.
+    Crowd(crowd::Args),
     /// Compare a file with the content `fill` writes.
     Check(content::Args),
     /// SHA-256 of a file.
@@ -97,6 +100,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Overwritten { file, last } => overwrite::check(&file, &last),
         Command::Verify { file, records } => record::verify_file(&file, records),
         Command::Fill(args) => content::fill(&args),
+        Command::Crowd(args) => crowd::run(&args),
         Command::Check(args) => content::check(&args),
         Command::Hash { file } => content::hash(&file),
         Command::Mmap { file, mb } => content::mmap(&file, mb),
