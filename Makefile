@@ -46,6 +46,10 @@ bench: ## rsdfs and cifs.ko side by side
 	@scripts/bench
 	$(TOOK)
 
+soak: ## real programs, servers killed and connections cut for MINUTES (5)
+	@scripts/soak
+	$(TOOK)
+
 fmt: ## format the Rust sources
 	@scripts/check --fix fmt
 	$(TOOK)
@@ -69,5 +73,5 @@ distclean: ## the same, and the cache folder
 help: ## this list
 	@sed -nE 's/^([a-z-]+): ## (.*)/  \1\t\2/p' Makefile | expand -t 20
 
-.PHONY: modules install check test host-test demo bench fmt clippy rust-analyzer clean distclean help
+.PHONY: modules install check test host-test demo bench soak fmt clippy rust-analyzer clean distclean help
 .DEFAULT_GOAL := modules

@@ -150,7 +150,55 @@ pub fn hash(path: &Path) -> Result<Outcome> {
     })
 }
 
-/// `mmap`: write through a shared mapping, msync, read back through read() and another mapping.
+/// A file mapped shared, for reading and writing.
+pub struct Mapping {
+    at: *mut libc::c_void,
+    len: usize,
+}
+
+impl Mapping {
+    /// The first `len` bytes of a file, which must be that long.
+    pub fn new(file: &File, len: usize) -> std::io::Result<Self> {
+        // SAFETY: a new mapping that replaces none.
+        let at = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if at == libc::MAP_FAILED {
+            return Err(std::io::Error::last_os_error());
+        }
+        Ok(Self { at, len })
+    }
+
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the mapping is `len` bytes, readable and writable, and only used through here; the programs that map
+        // a file do not shorten it meanwhile.
+        unsafe { std::slice::from_raw_parts_mut(self.at.cast(), self.len) }
+    }
+
+    fn sync(&self) -> std::io::Result<()> {
+        // SAFETY: the mapping is there, and `len` bytes.
+        match unsafe { libc::msync(self.at, self.len, libc::MS_SYNC) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is there, and nobody has a reference into it any more.
+        unsafe { libc::munmap(self.at, self.len) };
+    }
+}
+
+/// `mmap`: write through a shared mapping, msync, read back through read().
 pub fn mmap(path: &Path, mb: u64) -> Result<Outcome> {
     let file = OpenOptions::new()
         .read(true)
@@ -160,35 +208,14 @@ pub fn mmap(path: &Path, mb: u64) -> Result<Outcome> {
         .open(path)?;
     let len = mb as usize * MIB;
     file.set_len(len as u64)?;
-    // SAFETY: the file is open and `len` long; nobody truncates it while it is mapped.
-    let at = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            len,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED,
-            file.as_raw_fd(),
-            0,
-        )
-    };
-    if at == libc::MAP_FAILED {
-        return Err(std::io::Error::last_os_error().into());
-    }
-    // SAFETY: the mapping is `len` bytes, readable and writable, and used by nobody else.
-    let mapped = unsafe { std::slice::from_raw_parts_mut(at.cast::<u8>(), len) };
+    let mut mapping = Mapping::new(&file, len)?;
     let (mut stream, mut hash) = (Stream::new(42), Sha256::new());
-    for block in mapped.chunks_mut(MIB) {
+    for block in mapping.bytes().chunks_mut(MIB) {
         stream.next_block(block);
         hash.update(&*block);
     }
-    // SAFETY: as above; the slice is not used after the unmapping.
-    let synced = unsafe { libc::msync(at, len, libc::MS_SYNC) };
-    let problem = std::io::Error::last_os_error();
-    // SAFETY: as above.
-    unsafe { libc::munmap(at, len) };
-    if synced < 0 {
-        return Err(problem.into());
-    }
+    mapping.sync()?;
+    drop(mapping);
     let expected = format!("{:x}", hash.finalize());
     let found = self::hash(path)?.summary;
     Ok(Outcome {

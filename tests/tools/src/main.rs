@@ -6,6 +6,7 @@ mod content;
 mod crowd;
 mod errno;
 mod files;
+mod fsx;
 mod mountctx;
 mod names;
 mod overwrite;
@@ -71,6 +72,8 @@ enum Command {
         #[arg(long, default_value_t = 4)]
         mb: u64,
     },
+    /// Random operations on a file, compared with a model of it.
+    Fsx(fsx::Args),
     /// One system call; prints the errno's name (or OK) and the milliseconds it took.
     Errno {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -104,6 +107,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Check(args) => content::check(&args),
         Command::Hash { file } => content::hash(&file),
         Command::Mmap { file, mb } => content::mmap(&file, mb),
+        Command::Fsx(args) => fsx::run(&args),
         Command::Errno { words } => errno::run(&words),
         Command::Files(args) => files::run(&args),
         Command::Names(args) => names::run(&args),
