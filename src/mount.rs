@@ -15,10 +15,12 @@
 pub(crate) mod attempt;
 mod control;
 pub(crate) mod counters;
+mod durable;
 mod former;
 pub(crate) mod handle;
 pub(crate) mod io;
 pub(crate) mod keeper;
+pub(crate) mod lease;
 pub(crate) mod links;
 pub(crate) mod list;
 mod once;

@@ -24,8 +24,15 @@ use rsdfs_proto::{
         Malformed,
         NoSpace, //
     },
+    smb2::oplock_break::Break,
     status::NtStatus, //
 };
+
+/// Hears what a server says unasked. Called on the receiving thread: it must not wait.
+pub(crate) trait Listener: Send + Sync {
+    /// It takes back something that it gave.
+    fn broken(&self, what: &Break);
+}
 
 /// Why a request has no answer, or not the one that was hoped for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ pub(crate) mod dir;
 pub(crate) mod file;
 pub(crate) mod inode;
 pub(crate) mod io;
+mod lease;
 pub(crate) mod node;
 #[path = "vfs/super.rs"]
 pub(crate) mod super_block;

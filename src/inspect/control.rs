@@ -152,6 +152,8 @@ impl Mount {
         writeln!(out, "duration_ms={}", view.stats.duration)?;
         writeln!(out, "open={}", load.open)?;
         writeln!(out, "stale={}", load.stale)?;
+        writeln!(out, "leased={}", load.leased)?;
+        writeln!(out, "durable={}", load.durable)?;
         writeln!(out, "parked={}", load.parked)?;
         for (name, counter) in [
             ("operations_repeated", &counters.repeated),
@@ -164,6 +166,8 @@ impl Mount {
             ("referrals_asked", &counters.referrals),
             ("probes", &counters.probes),
             ("probes_failed", &counters.probes_failed),
+            ("durable_resumed", &counters.durable_resumed),
+            ("leases_broken", &counters.leases_broken),
             ("sessions_ended", &counters.sessions_ended),
         ] {
             writeln!(out, "{name}={}", counter.count())?;

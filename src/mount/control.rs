@@ -87,6 +87,10 @@ pub(crate) struct Load {
     pub(crate) open: usize,
     /// Those of them that are not open on the present target yet.
     pub(crate) stale: usize,
+    /// Those of them of which a lease is held.
+    pub(crate) leased: usize,
+    /// Those of them that their server keeps open when the connection is lost.
+    pub(crate) durable: usize,
     /// Reads and writes that wait for a target.
     pub(crate) parked: usize,
 }
@@ -126,6 +130,9 @@ impl Volume {
             if !handle.is_open_in(generation) {
                 load.stale = load.stale.saturating_add(1);
             }
+            let (lease, durable) = handle.granted();
+            load.leased = load.leased.saturating_add(usize::from(lease != 0));
+            load.durable = load.durable.saturating_add(usize::from(durable));
         });
         load.parked = self.parked();
         load

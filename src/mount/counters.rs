@@ -48,6 +48,10 @@ pub(crate) struct Counters {
     pub(crate) probes: Counter,
     /// Those of them that did not stand, not counting those called off.
     pub(crate) probes_failed: Counter,
+    /// Open files that their server had kept, claimed again after a loss.
+    pub(crate) durable_resumed: Counter,
+    /// Leases that servers took back, as a whole or in part.
+    pub(crate) leases_broken: Counter,
     /// Sessions left behind at servers that were silent, and ended there later.
     pub(crate) sessions_ended: Counter,
 }
@@ -66,6 +70,8 @@ impl Counters {
             referrals: Counter::new(),
             probes: Counter::new(),
             probes_failed: Counter::new(),
+            durable_resumed: Counter::new(),
+            leases_broken: Counter::new(),
             sessions_ended: Counter::new(),
         }
     }

@@ -7,7 +7,10 @@
 //! Only numbers and names are kept: nothing that would hold on to a connection, a network namespace or a
 //! password.
 
-use super::session::Session;
+use super::session::{
+    Previous,
+    Session, //
+};
 use crate::sys::time::now_ms;
 use kernel::prelude::*;
 
@@ -25,7 +28,7 @@ pub(super) struct Formers(KVec<Former>);
 struct Former {
     /// The guid of its server: addresses and names change.
     server: [u8; 16],
-    id: u64,
+    session: Previous,
     /// Of whom.
     user: KVec<u8>,
     domain: KVec<u8>,
@@ -51,20 +54,24 @@ impl Formers {
         }
     }
 
-    /// The id of the last one at this server of this user.
-    pub(super) fn find(&self, server: &[u8; 16], user: &str, domain: &str) -> Option<u64> {
+    /// The last one at this server of this user.
+    pub(super) fn find(&self, server: &[u8; 16], user: &str, domain: &str) -> Option<Previous> {
         let theirs = |former: &&Former| {
             former.server == *server
                 && former.user[..] == *user.as_bytes()
                 && former.domain.eq_ignore_ascii_case(domain.as_bytes())
         };
-        self.0.iter().rev().find(theirs).map(|former| former.id)
+        self.0
+            .iter()
+            .rev()
+            .find(theirs)
+            .map(|former| former.session)
     }
 
     /// The server has been told about it.
     pub(super) fn forget(&mut self, server: &[u8; 16], id: u64) {
         self.0
-            .retain(|former| former.server != *server || former.id != id);
+            .retain(|former| former.server != *server || former.session.id != id);
     }
 }
 
@@ -73,7 +80,7 @@ impl Former {
         let (user, domain) = session.whose();
         Ok(Self {
             server: session.server().guid(),
-            id: session.id(),
+            session: session.previous(),
             user: copy(user)?,
             domain: copy(domain)?,
             at,

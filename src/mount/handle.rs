@@ -3,6 +3,8 @@
 //! Open files that outlive the server they were opened on.
 
 use super::{
+    durable::Grant,
+    lease::Lease,
     tree::Tree,
     Create,
     How,
@@ -29,6 +31,10 @@ pub(crate) struct Handle {
     /// Names the handle within its volume.
     pub(super) id: u64,
     pub(super) how: How,
+    lease: Arc<Lease>,
+    /// What was granted where it was open last. A leaf.
+    #[pin]
+    grant: Mutex<Option<Grant>>,
     #[pin]
     state: Mutex<State>,
 }
@@ -48,14 +54,17 @@ impl Handle {
         id: u64,
         path: &str,
         how: How,
-        tree: &Arc<Tree>,
-        file: FileId,
+        lease: &Arc<Lease>,
+        (tree, file): (&Arc<Tree>, FileId),
+        grant: Grant,
     ) -> Result<Arc<Self>> {
         let path = bytes(path)?;
         Ok(Arc::pin_init(
             pin_init!(Self {
                 id,
                 how,
+                lease: lease.clone(),
+                grant <- new_mutex!(Some(grant)),
                 state <- new_mutex!(State {
                     path,
                     open: Some((tree.clone(), file)),
@@ -64,6 +73,28 @@ impl Handle {
             }),
             GFP_KERNEL,
         )?)
+    }
+
+    /// The lease that all who have the file open share.
+    pub(crate) fn lease(&self) -> &Arc<Lease> {
+        &self.lease
+    }
+
+    /// What is held of it, and whether its server keeps the file open when the connection is lost.
+    pub(crate) fn granted(&self) -> (u32, bool) {
+        let grant = self.grant.lock();
+        (grant.as_ref()).map_or((0, false), |grant| (grant.lease(), grant.is_durable()))
+    }
+
+    /// Takes out what was granted.
+    pub(super) fn take_grant(&self) -> Option<Grant> {
+        self.grant.lock().take()
+    }
+
+    /// Puts in what was granted.
+    pub(super) fn put_grant(&self, grant: Grant) {
+        let old = self.grant.lock().replace(grant);
+        drop(old);
     }
 
     /// Where it is open, for all that is known.

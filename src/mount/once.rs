@@ -7,6 +7,7 @@
 
 use super::{
     handle::text,
+    lease::Lease,
     ops::{
         self,
         change,
@@ -24,7 +25,8 @@ use crate::sys::crypto;
 use core::cell::Cell;
 use kernel::{
     prelude::*,
-    str::CString, //
+    str::CString,
+    sync::Arc, //
 };
 use rsdfs_proto::{
     outcome::{
@@ -106,6 +108,7 @@ impl Volume {
         &self,
         path: &str,
         how: How,
+        lease: &Arc<Lease>,
         enter: impl Fn(&On<'_>, Opened) -> Result<T>,
     ) -> Result<T> {
         let marker = Marker::new();
@@ -114,12 +117,19 @@ impl Volume {
             ..how
         };
         self.once(
-            |tree| enter(tree, ops::open(tree, path, how, Some(marker.mark(tree)))?),
+            |tree| {
+                enter(
+                    tree,
+                    ops::open(tree, path, how, lease, Some(marker.mark(tree)))?,
+                )
+            },
             |tree, doubt| {
                 let thing = there(tree, path)?.as_ref().map(Attr::thing);
                 let verdict = outcome::made(marker.mark(tree), doubt, thing.as_ref());
                 let opened = match verdict {
-                    Verdict::Took => Some(enter(tree, ops::open(tree, path, existing, None)?)?),
+                    Verdict::Took => {
+                        Some(enter(tree, ops::open(tree, path, existing, lease, None)?)?)
+                    }
                     Verdict::DidNot | Verdict::Unknown => None,
                 };
                 Ok(Found::new(verdict, opened))
@@ -136,6 +146,7 @@ impl Volume {
             return self.remove(path, victim, kind);
         }
         let hidden = hidden(path)?;
+        let lease = self.lease_at(path);
         self.take_away(path, victim, |tree| {
             let name = tree.name(text(&hidden))?;
             let rename = Set::Rename {
@@ -143,7 +154,7 @@ impl Volume {
                 name: &name,
             };
             let sets = [rename, Set::Disposition(true)];
-            change(tree, path, access::DELETE, kind, &sets)
+            change(tree, path, (access::DELETE, kind), &sets, lease.as_deref())
         })?;
         self.moved(path, text(&hidden))
     }
@@ -156,7 +167,7 @@ impl Volume {
     fn remove(&self, path: &str, victim: &Attr, kind: u32) -> Result {
         let set = [Set::Disposition(true)];
         self.take_away(path, victim, |tree| {
-            change(tree, path, access::DELETE, kind, &set)
+            change(tree, path, (access::DELETE, kind), &set, None)
         })
     }
 
@@ -178,6 +189,7 @@ impl Volume {
     /// Renames a file or directory, of which `moved` is known; with `replace` a file over another.
     pub(crate) fn rename(&self, from: &str, to: &str, replace: bool, moved: &Attr) -> Result {
         let moved = moved.thing();
+        let lease = self.lease_at(from);
         self.once(
             |tree| {
                 let name = tree.name(to)?;
@@ -185,7 +197,7 @@ impl Volume {
                     replace,
                     name: &name,
                 };
-                change(tree, from, access::DELETE, 0, &[set])
+                change(tree, from, (access::DELETE, 0), &[set], lease.as_deref())
             },
             |tree, _| {
                 let old = there(tree, from)?.as_ref().map(Attr::thing);

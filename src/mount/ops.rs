@@ -5,11 +5,17 @@
 //! Where a file is only touched, opening, doing and closing travel together (MS-SMB2 3.2.4.1.4).
 
 use super::{
+    durable::{
+        self,
+        Grant,
+        Wish, //
+    },
     handle::{
         text,
         Handle,
         Seat, //
     },
+    lease::Lease,
     links,
     session::success,
     tree::{
@@ -91,10 +97,19 @@ impl Volume {
         links::covered(path, self.run(|tree| stat(tree, path)))
     }
 
-    /// Opens a file.
-    pub(crate) fn open(self: &Arc<Self>, path: &str, how: How) -> Result<(Arc<Handle>, Attr)> {
-        let enter = |tree: &On<'_>, (file, attr): Opened| {
-            let handle = Handle::new(self.number(), path, how, tree, file);
+    /// Opens a file, with the lease of those who have it open.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        path: &str,
+        how: How,
+        lease: Option<Arc<Lease>>,
+    ) -> Result<(Arc<Handle>, Attr)> {
+        let lease = match lease {
+            Some(lease) => lease,
+            None => Lease::new(&self.seeker)?,
+        };
+        let enter = |tree: &On<'_>, (file, attr, grant): Opened| {
+            let handle = Handle::new(self.number(), path, how, &lease, (tree, file), grant);
             let entered = handle.and_then(|handle| {
                 self.enlist(&handle)?;
                 Ok(handle)
@@ -108,9 +123,9 @@ impl Volume {
             }
         };
         match how.create {
-            Wanted::Exclusive => self.make_file(path, how, enter),
+            Wanted::Exclusive => self.make_file(path, how, &lease, enter),
             Wanted::Open | Wanted::New => {
-                self.run(|tree| enter(tree, open(tree, path, how, None)?))
+                self.run(|tree| enter(tree, open(tree, path, how, &lease, None)?))
             }
         }
     }
@@ -130,6 +145,7 @@ impl Volume {
     /// Closes a file. What the server says to it changes nothing, so nobody waits for that.
     pub(crate) fn close(&self, handle: &Arc<Handle>) {
         self.discharge(handle);
+        drop(handle.take_grant());
         if let Some((tree, file)) = handle.close() {
             close(&On::new(&tree, None), file);
         }
@@ -171,7 +187,10 @@ impl Volume {
             Some(handle) => self.with(handle, |tree, file| {
                 call(tree, &SetInfo { file_id: file, set }).map(|_| ())
             }),
-            None => self.run(|tree| change(tree, path, needed, 0, &[set])),
+            None => {
+                let lease = self.lease_at(path);
+                self.run(|tree| change(tree, path, (needed, 0), &[set], lease.as_deref()))
+            }
         }
     }
 
@@ -276,32 +295,46 @@ fn is_same_there(present: &On<'_>, seat: (&Arc<Tree>, FileId), handle: &Handle) 
 
 /// Opens a file again, by its path.
 fn reopen(tree: &On<'_>, handle: &Handle) -> Result<Seat> {
-    let path = handle.path()?;
-    let (file, _) = match open(tree, text(&path), handle.again(), None) {
-        // The descriptor is valid, so what it stood for has gone: that is not the caller's mistake.
-        Err(Error::Status(status)) if status.errno() == 2 => return Err(Error::Kernel(EIO)),
-        opened => opened?,
+    let (file, grant) = match durable::resume(tree, handle)? {
+        Some(resumed) => resumed,
+        None => open_again(tree, handle)?,
     };
+    handle.put_grant(grant);
     if let Some((tree, spare)) = handle.opened(tree, file) {
         close(&On::new(&tree, None), spare);
     }
     handle.seat().ok_or(Error::Kernel(EBADF))
 }
 
-/// The id of a file that was opened, and what is known of it.
-pub(super) type Opened = (FileId, Attr);
+/// Opens a file again by its path.
+fn open_again(tree: &On<'_>, handle: &Handle) -> Result<(FileId, Grant)> {
+    let path = handle.path()?;
+    match open(tree, text(&path), handle.again(), handle.lease(), None) {
+        // The descriptor is valid, so what it stood for has gone: that is not the caller's mistake.
+        Err(Error::Status(status)) if status.errno() == 2 => Err(Error::Kernel(EIO)),
+        opened => opened.map(|(file, _, grant)| (file, grant)),
+    }
+}
+
+/// The id of a file that was opened, what is known of it, and what was granted with it.
+pub(super) type Opened = (FileId, Attr, Grant);
 
 /// Opens a file on `tree`. One that is made gets `mark`, if the server lets us.
-pub(super) fn open(tree: &On<'_>, path: &str, how: How, mark: Option<u64>) -> Result<Opened> {
+pub(super) fn open(
+    tree: &On<'_>,
+    path: &str,
+    how: How,
+    lease: &Arc<Lease>,
+    mark: Option<u64>,
+) -> Result<Opened> {
     let name = tree.name(path)?;
     let disposition = match how.create {
         Wanted::Open => Disposition::Open,
         Wanted::New | Wanted::Exclusive => Disposition::Create,
     };
-    let read = access::READ_DATA | access::READ_EA | access::READ_CONTROL;
-    let write =
-        access::WRITE_DATA | access::APPEND_DATA | access::WRITE_ATTRIBUTES | access::WRITE_EA;
     let attempt = |access, mark| {
+        let wish = Wish::new(tree, lease, how.write)?;
+        let mut asks = durable::room();
         let command = Create {
             disposition,
             options: options::NON_DIRECTORY_FILE,
@@ -310,38 +343,64 @@ pub(super) fn open(tree: &On<'_>, path: &str, how: How, mark: Option<u64>) -> Re
             } else {
                 attributes::NORMAL
             },
-            contexts: NUMBERED,
             ..creation(&name, LOOK | access)
         };
+        let command = wish.put(command, &mut asks);
         match mark {
-            Some(mark) => make_file(tree, &command, mark),
-            None => attr_of_create(&tree.conn().call(&tree.context(), &command, None)?),
+            Some(mark) => make_file(tree, &command, mark, wish),
+            None => {
+                let created = tree.conn().call(&tree.context(), &command, None)?;
+                opened(tree, &created, wish)
+            }
         }
     };
     let first = match (how.write, mark) {
         // Whoever writes parts of pages has to read them first.
-        (true, _) => attempt(read | write, mark),
-        (false, Some(_)) => attempt(read | access::WRITE_ATTRIBUTES, mark),
-        (false, None) => attempt(read, None),
+        (true, _) => attempt(READ | WRITE, mark),
+        (false, Some(_)) => attempt(READ | access::WRITE_ATTRIBUTES, mark),
+        (false, None) => attempt(READ, None),
     };
     match first {
         Err(Error::Status(NtStatus::ACCESS_DENIED)) if how.write && !how.read => {
-            attempt(write, mark)
+            attempt(WRITE, mark)
         }
         Err(Error::Status(NtStatus::ACCESS_DENIED)) if !how.write && mark.is_some() => {
-            attempt(read, None)
+            attempt(READ, None)
         }
         opened => opened,
     }
 }
 
+/// What is needed to read.
+const READ: u32 = access::READ_DATA | access::READ_EA | access::READ_CONTROL;
+
+/// What is needed to write.
+const WRITE: u32 =
+    access::WRITE_DATA | access::APPEND_DATA | access::WRITE_ATTRIBUTES | access::WRITE_EA;
+
+/// For what a file is opened at best.
+pub(super) fn access_of(how: How) -> u32 {
+    match how.write {
+        true => READ | WRITE,
+        false => READ,
+    }
+}
+
+/// What came of a CREATE that has asked for `wish`.
+fn opened(tree: &On<'_>, created: &Answer, wish: Wish) -> Result<Opened> {
+    let (file, attr) = attr_of_create(created)?;
+    let grant = wish.granted(tree, &Create::parse(&created.message()?)?);
+    Ok((file, attr, grant))
+}
+
 /// Makes what `command` says, a file, and marks it.
 #[inline(never)]
-fn make_file(tree: &On<'_>, command: &Create<'_>, mark: u64) -> Result<Opened> {
+fn make_file(tree: &On<'_>, command: &Create<'_>, mark: u64, wish: Wish) -> Result<Opened> {
     let mut request = Request::new(&tree.context(), command)?;
     request.then(&marking(mark))?;
     let [created, marked] = tree.conn().call_parts(&mut request, None)?;
-    bearing(mark, attr_of_create(&created)?, &marked)
+    let (file, attr, grant) = opened(tree, &created, wish)?;
+    Ok((file, bearing(mark, attr, &marked)?, grant))
 }
 
 /// Makes a directory, and marks it if the server lets us.
@@ -359,7 +418,7 @@ pub(super) fn make_directory(tree: &On<'_>, path: &str, mark: u64) -> Result<Att
         request.then(&marking(mark))?;
         request.then(&close_it())?;
         let [created, marked, _closed] = tree.conn().call_parts(&mut request, None)?;
-        Ok(bearing(mark, attr_of_create(&created)?, &marked)?.1)
+        bearing(mark, attr_of_create(&created)?.1, &marked)
     };
     match attempt(LOOK | access::WRITE_ATTRIBUTES) {
         Err(Error::Status(NtStatus::ACCESS_DENIED)) => attempt(LOOK),
@@ -384,12 +443,12 @@ fn marking(mark: u64) -> SetInfo<'static> {
 }
 
 /// What was made, with its mark if the server took that.
-fn bearing(mark: u64, (file, attr): Opened, marked: &Answer) -> Result<Opened> {
+fn bearing(mark: u64, attr: Attr, marked: &Answer) -> Result<Attr> {
     let btime = match marked.message()?.header.status {
         NtStatus::SUCCESS => mark,
         _ => attr.btime,
     };
-    Ok((file, Attr { btime, ..attr }))
+    Ok(Attr { btime, ..attr })
 }
 
 /// Closes a file without waiting.
@@ -437,16 +496,25 @@ pub(super) fn check_directory(tree: &On<'_>) -> Result {
     }
 }
 
-/// Opens `path`, changes one thing or two, and closes it.
+/// Opens `path`, changes one thing or two, and closes it. Who has it open here goes by `lease`, which is
+/// not to be taken back for that.
 pub(super) fn change(
     tree: &On<'_>,
     path: &str,
-    needed: u32,
-    kind: u32,
+    (needed, kind): (u32, u32),
     sets: &[Set<'_>],
+    lease: Option<&Lease>,
 ) -> Result {
     let name = tree.name(path)?;
+    let lease = lease.filter(|_| tree.has_leases());
+    let named = lease.map(|lease| [Ask::Lease(lease.named())]);
     let command = Create {
+        oplock: if named.is_some() {
+            oplock::LEASE
+        } else {
+            oplock::NONE
+        },
+        contexts: named.as_ref().map_or(&[], |asks| asks),
         options: kind | options::OPEN_REPARSE_POINT,
         ..creation(&name, needed | access::SYNCHRONIZE)
     };
@@ -497,7 +565,7 @@ fn close_it() -> Close {
 }
 
 /// Sends one command and expects success, or the fixed part of an answer that was too long.
-fn call<C: Command>(tree: &On<'_>, command: &C) -> Result<Answer> {
+pub(super) fn call<C: Command>(tree: &On<'_>, command: &C) -> Result<Answer> {
     let answer = tree.conn().call(&tree.context(), command, None)?;
     match answer.message()?.header.status {
         NtStatus::BUFFER_OVERFLOW => {}

@@ -106,6 +106,7 @@ pub(crate) struct Options {
     port: u16,
     nodfs: bool,
     nosharesock: bool,
+    nolease: bool,
     failback: Failback,
     /// In seconds.
     failback_after: u64,
@@ -151,6 +152,7 @@ impl Options {
             port: 445,
             nodfs: false,
             nosharesock: false,
+            nolease: false,
             failback: Failback::Auto,
             failback_after: 30,
             stale_ttl: STALE_TTL,
@@ -215,6 +217,7 @@ impl Options {
             "stale_ttl" => self.stale_ttl = option.number(0, 31_536_000, "seconds")?,
             "site" => self.site = copy(option.word()?)?,
             "nosharesock" => self.nosharesock = option.flag()?,
+            "nolease" => self.nolease = option.flag()?,
             _ => {
                 return Err(match value::refusal(key) {
                     Some(why) => OptionError::new(fmt!("option '{key}' is not supported: {why}")),
@@ -423,6 +426,11 @@ impl Options {
         }
     }
 
+    /// Whether leases are asked for.
+    pub(crate) fn leases(&self) -> bool {
+        !self.nolease
+    }
+
     /// The user's domain.
     pub(crate) fn domain(&self) -> &str {
         text(&self.domain)
@@ -477,6 +485,9 @@ impl Options {
         }
         if self.nodfs {
             out.flag("nodfs");
+        }
+        if self.nolease {
+            out.flag("nolease");
         }
         if self.nosharesock {
             out.flag("nosharesock");

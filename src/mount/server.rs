@@ -3,6 +3,7 @@
 //! A server that has been connected to, and negotiated with.
 
 use super::{
+    lease::Ear,
     reconnect::{
         Attempt,
         Seeker, //
@@ -35,7 +36,13 @@ use crate::{
 use core::net::IpAddr;
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
 };
 use rsdfs_proto::{
     frame::MAX_PAYLOAD,
@@ -56,6 +63,9 @@ const USER_TIMEOUT_MS: u64 = 5000;
 /// The most bytes of a frame besides its payload.
 const OVERHEAD: usize = 64 << 10;
 
+/// The last [`Server::serial`].
+static SERIAL: Atomic<u64> = Atomic::new(0);
+
 /// A connection that sessions can be set up on, shared by all that agree with its
 /// [`Account`] in what is seen on the wire.
 pub(crate) struct Server {
@@ -65,6 +75,8 @@ pub(crate) struct Server {
     since: u64,
     /// The address it is connected to.
     pub(crate) address: SocketAddr,
+    /// Tells the connection from all others.
+    serial: u64,
     /// By what name, as it was asked for first.
     host: KVec<u8>,
     /// For whom it was made.
@@ -85,7 +97,9 @@ impl Server {
         let tuning = Tuning {
             echo_interval: seeker.account.options.echo_interval_ms(),
         };
-        let conn = Conn::new(socket, tuning)?;
+        let serial = SERIAL.fetch_add(1, Relaxed).saturating_add(1);
+        let ear = KBox::new(Ear { serial }, GFP_KERNEL)?;
+        let conn = Conn::new(socket, tuning, ear)?;
         attempt.hold(&conn);
         let negotiated = negotiate(seeker, &conn, host, attempt)?;
         attempt.step();
@@ -100,6 +114,7 @@ impl Server {
             negotiated,
             since: now_ms(),
             address,
+            serial,
             host: name,
             account: seeker.account.clone(),
         };
@@ -137,6 +152,11 @@ impl Server {
     /// What it calls itself (MS-SMB2 2.2.4, ServerGuid), whatever its name and address.
     pub(super) fn guid(&self) -> [u8; 16] {
         self.negotiated.server_guid
+    }
+
+    /// Tells the connection from all others.
+    pub(super) fn serial(&self) -> u64 {
+        self.serial
     }
 
     /// The network namespace it is connected from.

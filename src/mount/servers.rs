@@ -19,7 +19,10 @@ use super::{
         self,
         Server, //
     },
-    session::Session,
+    session::{
+        Previous,
+        Session, //
+    },
     trouble::Trouble,
     world::{
         Account,
@@ -382,20 +385,20 @@ impl Servers {
         attempt: &Attempt,
     ) -> core::result::Result<Arc<Session>, Trouble> {
         let previous = self.previous(server, &seeker.account);
-        let made = Session::log_on(seeker, server, host, previous.unwrap_or(0), attempt);
+        let made = Session::log_on(seeker, server, host, previous, attempt);
         // A server that cannot end the one shall not be kept from beginning another.
         let told = match &made {
             Ok(_) => true,
             Err(trouble) => trouble.fault.cause == Cause::Silent && !attempt.cancelled().is_set(),
         };
         if let Some(previous) = previous.filter(|_| told) {
-            self.replaced(server, previous);
+            self.replaced(server, previous.id);
         }
         made
     }
 
-    /// The id of a session at `server` that was lost, and that the server may still have.
-    fn previous(&self, server: &Server, account: &Account) -> Option<u64> {
+    /// A session at `server` that was lost, and that the server may still have.
+    fn previous(&self, server: &Server, account: &Account) -> Option<Previous> {
         let guid = server.guid();
         let state = self.state.lock();
         let lost = state.sessions.iter().rev().find(|entry| {
@@ -405,7 +408,7 @@ impl Servers {
                 && session.may_linger()
         });
         let options = &account.options;
-        lost.map(|entry| entry.session.id())
+        lost.map(|entry| entry.session.previous())
             .or_else(|| state.formers.find(&guid, options.user(), options.domain()))
     }
 

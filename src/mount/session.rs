@@ -87,6 +87,8 @@ pub(crate) struct Session {
     id: u64,
     key: Option<Arc<SigningKey>>,
     sign_all: bool,
+    /// How many sessions there were before it, for those whose files it may claim.
+    sequence: u16,
     /// For whom it was set up.
     account: Arc<Account>,
     /// The server has ended it.
@@ -98,6 +100,14 @@ pub(crate) struct Session {
     /// The share that referrals are asked for on, once it is connected.
     #[pin]
     ipc: SpinLock<Option<u32>>,
+}
+
+/// A session that another one takes the place of.
+#[derive(Clone, Copy)]
+pub(super) struct Previous {
+    pub(super) id: u64,
+    /// As in [`Context::sequence`].
+    sequence: u16,
 }
 
 /// Where a path turned out to be.
@@ -187,17 +197,19 @@ fn is_of_domain(share: &str) -> bool {
 }
 
 impl Session {
-    /// Logs on at `server`, which is asked for as `host`, and shall end the session `previous` if that
-    /// is not 0.
+    /// Logs on at `server`, which is asked for as `host`, and shall end the session `previous`.
     #[inline(never)]
     pub(super) fn log_on(
         seeker: &Seeker,
         server: &Arc<Server>,
         host: &str,
-        previous: u64,
+        previous: Option<Previous>,
         attempt: &Attempt,
     ) -> core::result::Result<Arc<Self>, Trouble> {
-        let established = set_up(seeker, server, host, previous, attempt)?;
+        let id = previous.map_or(0, |previous| previous.id);
+        let established = set_up(seeker, server, host, id, attempt)?;
+        let counts = server.negotiated.dialect.channel_sequence();
+        let previous = previous.filter(|_| counts);
         attempt.step();
         let key = match established.key {
             Some(key) => Some(Arc::new(key, GFP_KERNEL)?),
@@ -209,6 +221,7 @@ impl Session {
                 id: established.session_id,
                 key,
                 sign_all: established.sign_all,
+                sequence: previous.map_or(0, |previous| previous.sequence.wrapping_add(1)),
                 account: seeker.account.clone(),
                 gone: AtomicFlag::new(false),
                 replaced: AtomicFlag::new(false),
@@ -252,6 +265,14 @@ impl Session {
     /// Its number at the server.
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What another one has to know that takes its place.
+    pub(super) fn previous(&self) -> Previous {
+        Previous {
+            id: self.id,
+            sequence: self.sequence,
+        }
     }
 
     /// The user and the domain it belongs to.
@@ -371,6 +392,7 @@ impl Session {
             session: self.id,
             tree,
             key: self.key.clone().filter(|_| self.sign_all),
+            sequence: self.sequence,
             ..Context::default()
         }
     }

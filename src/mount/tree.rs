@@ -33,7 +33,10 @@ use kernel::{
 use rsdfs_proto::{
     codec::Writer,
     dfs::path::Path,
-    smb2::tree_disconnect::TreeDisconnect,
+    smb2::{
+        negotiate::capabilities,
+        tree_disconnect::TreeDisconnect, //
+    },
     status::{
         Class,
         NtStatus, //
@@ -146,6 +149,25 @@ impl Tree {
     /// The time by the server's clock, as a FILETIME.
     pub(super) fn clock(&self) -> u64 {
         self.session.server.clock()
+    }
+
+    /// The share's name.
+    pub(super) fn share(&self) -> &[u8] {
+        let mut parts = self.path.split(|byte| *byte == b'/');
+        parts.nth(3).unwrap_or_default()
+    }
+
+    /// Whether its server gives leases that have an epoch, and the mount wants any.
+    pub(super) fn has_leases(&self) -> bool {
+        let server = &self.session.server;
+        self.session.account().options.leases()
+            && server.negotiated.dialect.lease_v2()
+            && server.negotiated.can(capabilities::LEASING)
+    }
+
+    /// Whether its server may keep files open that were opened with a guid.
+    pub(super) fn has_durable(&self) -> bool {
+        self.has_leases() && self.session.server.negotiated.dialect.durable_v2()
     }
 
     /// The address of the server.

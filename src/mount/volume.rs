@@ -10,6 +10,7 @@ use super::{
         Parked, //
     },
     keeper,
+    lease::Lease,
     reconnect::{
         self,
         Attempt,
@@ -668,6 +669,13 @@ impl Volume {
             .lock()
             .values()
             .any(|handle| handle.is_at(path))
+    }
+
+    /// The lease of those who have the file open here.
+    pub(super) fn lease_at(&self, path: &str) -> Option<Arc<Lease>> {
+        let handles = self.handles.lock();
+        let found = handles.values().find(|handle| handle.is_at(path))?;
+        Some(found.lease().clone())
     }
 
     /// Tells the open files that something was renamed.

@@ -3,6 +3,7 @@
 //! What all mounts share: the referral cache, the list of mounts, and a work queue.
 
 use super::{
+    lease::Leases,
     options::Options,
     servers::Servers,
     volume::Volume, //
@@ -66,6 +67,9 @@ pub(crate) struct World {
     /// For what takes long and nobody waits for: names, farewells, the end of threads. Owned by the
     /// module, which at its exit waits until all of it is done.
     queue: work::Handle,
+    /// What servers promise about open files.
+    #[pin]
+    pub(super) leases: Leases,
     /// Connections and sessions.
     #[pin]
     pub(crate) servers: Servers,
@@ -86,6 +90,7 @@ impl World {
                 domains <- Domains::new(),
                 client_guid,
                 queue: queue.handle(),
+                leases <- Leases::new(),
                 servers <- Servers::new(),
                 volumes <- new_mutex!(KVec::new()),
             }),

@@ -136,10 +136,13 @@ fn rest(
     let old = session.server();
     let server = Server::connect(seeker, old.host(), &[old.address.ip()], attempt)?;
     let ended = match server.guid() == old.guid() {
-        true => Session::log_on(seeker, &server, old.host(), session.id(), attempt).map(|new| {
-            session.was_replaced();
-            new.log_off();
-        }),
+        true => {
+            let previous = Some(session.previous());
+            Session::log_on(seeker, &server, old.host(), previous, attempt).map(|new| {
+                session.was_replaced();
+                new.log_off();
+            })
+        }
         // Another machine has its address.
         false => Ok(()),
     };

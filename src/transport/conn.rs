@@ -20,6 +20,7 @@ use super::{
         MAX_PARTS, //
     },
     Error,
+    Listener,
     Result, //
 };
 use crate::sys::{
@@ -149,6 +150,7 @@ pub(super) struct State {
 pub(super) struct Wire {
     pub(super) socket: TcpSocket,
     pub(super) tuning: Tuning,
+    pub(super) listener: KBox<dyn Listener>,
     #[pin]
     pub(super) state: SpinLock<State>,
     /// Files to be closed soon.
@@ -173,11 +175,16 @@ pub(crate) struct Conn {
 
 impl Conn {
     /// Takes over a connected socket and starts to receive.
-    pub(crate) fn new(socket: TcpSocket, tuning: Tuning) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        socket: TcpSocket,
+        tuning: Tuning,
+        listener: KBox<dyn Listener>,
+    ) -> Result<Arc<Self>> {
         let wire = Arc::pin_init(
             try_pin_init!(Wire {
                 socket,
                 tuning,
+                listener,
                 state <- new_spinlock!(State {
                     link: Link::default(),
                     pending: RBTree::new(),

@@ -40,6 +40,10 @@ use rsdfs_proto::{
     frame,
     smb2::{
         flags,
+        oplock_break::{
+            Break,
+            UNSOLICITED, //
+        },
         read::ReadHead,
         Code,
         Message,
@@ -346,7 +350,8 @@ fn deliver(wire: &Wire, bytes: KVVec<u8>) -> core::result::Result<(), Reason> {
     Ok(())
 }
 
-/// Gives the answer to whom it belongs; interim answers and notifications belong to nobody.
+/// Gives the answer to whom it belongs, and a notification to who listens; interim answers belong to
+/// nobody.
 fn finish<B: core::ops::Deref<Target = [u8]>>(
     wire: &Wire,
     bytes: B,
@@ -357,7 +362,11 @@ fn finish<B: core::ops::Deref<Target = [u8]>>(
     if header.flags & flags::RESPONSE == 0 {
         return Err(Reason::BadFrame);
     }
-    if header.message_id == u64::MAX {
+    if header.message_id == UNSOLICITED {
+        let broken = header.command == Code::OplockBreak.number();
+        if let (true, Ok(what)) = (broken, Break::parse(&message)) {
+            wire.listener.broken(&what);
+        }
         return Ok(());
     }
     let id = header.message_id;

@@ -52,6 +52,9 @@ pub(crate) struct Context {
     pub(crate) key: Option<Arc<SigningKey>>,
     /// When whoever asks gives up, in milliseconds since boot; `None`: never.
     pub(crate) deadline: Option<u64>,
+    /// Counts how often the session was replaced by another one, for what is open on in both
+    /// (MS-SMB2 3.2.4.1.10, ChannelSequence); 0 before 3.0.
+    pub(crate) sequence: u16,
     /// Who asks, for [`Conn::abandon`](super::Conn::abandon).
     pub(crate) tag: u64,
 }
@@ -206,7 +209,7 @@ impl Request {
             }
             let header = Header {
                 credit_charge: stamp.charge,
-                status: NtStatus(0),
+                status: NtStatus(self.context.sequence.into()),
                 command: part.code.number(),
                 credits: stamp.ask,
                 flags: bits,

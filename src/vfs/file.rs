@@ -8,6 +8,7 @@ use super::{
         self,
         Before, //
     },
+    lease,
     node::touched,
     Dentry,
     Fs,
@@ -113,17 +114,16 @@ fn open(dentry: &Dentry, inode: &Inode, flags: Flags) -> Result<Arc<Opened>> {
         readonly_attr: false,
     };
     let before = Before::new(inode);
-    let (handle, found) =
-        volume
-            .open(dentry.path()?.as_str(), how)
-            .map_err(|error| match Error::from(error) {
-                // A link has come into the way: the VFS is to walk again.
-                EREMOTE => ESTALE,
-                error => error,
-            })?;
+    let (handle, found) = volume
+        .open(dentry.path()?.as_str(), how, node.lease())
+        .map_err(|error| match Error::from(error) {
+            // A link has come into the way: the VFS is to walk again.
+            EREMOTE => ESTALE,
+            error => error,
+        })?;
     let open = Opened::new(&volume, handle, read, write)?;
     attr::apply(inode, &found, &before)?;
-    node.enter(&open)?;
+    lease::enter(inode, &open)?;
     Ok(open)
 }
 

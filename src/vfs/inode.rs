@@ -9,6 +9,7 @@ use super::{
     },
     automount,
     file::Opened,
+    lease,
     node::{
         hash,
         obtain,
@@ -130,7 +131,7 @@ fn make(dentry: &Dentry, dir: &Inode, how: How) -> Result<(ARef<Inode>, Arc<Open
     let asked = Asked::now(volume);
     let path = path_of(dentry)?;
     let (handle, found) = volume
-        .open(path.as_str(), how)
+        .open(path.as_str(), how, None)
         .map_err(|error| automount::in_the_way(volume, path.as_str(), error.into()))?;
     let open = Opened::new(volume, handle, how.read, how.write)?;
     let inode = obtain(sb, path.as_str(), &found, asked)?;
@@ -155,7 +156,7 @@ fn open_existing(dir: &Inode, dentry: &Dentry, flags: Flags) -> Result<inode::Op
         create: Create::Open,
         readonly_attr: false,
     };
-    let (handle, found) = match volume.open(path.as_str(), how).map_err(Error::from) {
+    let (handle, found) = match volume.open(path.as_str(), how, None).map_err(Error::from) {
         Ok(opened) => opened,
         // A directory, a link, or what may be one, or what may not be opened but looked at.
         Err(EISDIR | EACCES | EPERM | EREMOTE) => {
@@ -173,7 +174,7 @@ fn open_existing(dir: &Inode, dentry: &Dentry, flags: Flags) -> Result<inode::Op
     if inode.kind() == Kind::Dir {
         return Ok(inode::Opened::Looked(Some(inode)));
     }
-    inode.data().enter(&file)?;
+    lease::enter(&inode, &file)?;
     Ok(inode::Opened::Open {
         inode,
         file,
@@ -281,7 +282,7 @@ impl Operations for Fs {
         };
         match make(dentry, dir, how) {
             Ok((inode, file)) => {
-                inode.data().enter(&file)?;
+                lease::enter(&inode, &file)?;
                 Ok(inode::Opened::Open {
                     inode,
                     file,

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     mount::{
+        lease::Lease,
         options::Cache,
         Attr,
         Volume, //
@@ -180,7 +181,7 @@ impl Node {
     }
 
     /// The server is to be asked again.
-    fn expire(&self) {
+    pub(super) fn expire(&self) {
         self.state.lock().checked = None;
     }
 
@@ -233,6 +234,11 @@ impl Node {
     /// An open file that can be read from.
     pub(super) fn reader(&self) -> Option<Arc<Opened>> {
         self.find(|open| open.can_read())
+    }
+
+    /// The lease that all who have it open share.
+    pub(super) fn lease(&self) -> Option<Arc<Lease>> {
+        self.any_open().map(|open| open.handle().lease().clone())
     }
 
     /// Any open file.

@@ -4,6 +4,7 @@
 
 use super::{
     attr,
+    lease::Gate,
     node::{
         self,
         Asked, //
@@ -53,6 +54,8 @@ const NAME_MAX: u32 = 255;
 #[pin_data]
 pub(crate) struct Mounted {
     volume: Ending,
+    /// For those who use its inodes and are not called by the VFS.
+    gate: Arc<Gate>,
     /// Its directory in `/sys/fs/rsdfs`, from the superblock being there to its end.
     #[pin]
     control: Mutex<Option<Control>>,
@@ -69,9 +72,11 @@ impl Mounted {
     /// Of a volume.
     pub(super) fn new(volume: Arc<Volume>) -> Result<Arc<Self>> {
         let volume = Ending(volume);
+        let gate = Gate::new()?;
         Arc::pin_init(
             pin_init!(Self {
                 volume,
+                gate,
                 control <- new_mutex!(None),
                 space <- new_mutex!(None),
                 changed: Atomic::new(0),
@@ -99,6 +104,11 @@ impl Mounted {
     /// Whether a link was met.
     pub(super) fn has_links(&self) -> bool {
         self.links.load(Relaxed)
+    }
+
+    /// Who comes in here may use inodes.
+    pub(super) fn gate(&self) -> &Arc<Gate> {
+        &self.gate
     }
 
     /// The volume.
@@ -188,6 +198,7 @@ impl Operations for Fs {
 
     fn closing(mounted: &Mounted) {
         mounted.volume.0.closing();
+        mounted.gate.close();
         // Waits for those who use its files; and the device number is about to be free again.
         let control = mounted.control.lock().take();
         drop(control);

@@ -124,8 +124,9 @@ do_dns() {
 }
 
 do_smbstatus() { local s=$1; shift; run_on "$s" smbstatus -s "/srv/$s/smb.conf" --json "$@" 2>/dev/null; }
-do_sessions() { do_smbstatus "$1" -p | grep -c '"session_id"'; true; }
-do_openfiles() { do_smbstatus "$1" -L | grep -c '"share_file_id"'; true; }
+# It is all in one line.
+do_sessions() { do_smbstatus "$1" -p | grep -o '"session_id"' | wc -l; }
+do_openfiles() { do_smbstatus "$1" -L | grep -o '"share_file_id"' | wc -l; }
 do_conns() {
 	local pid local_ st f n=0
 	pid=$(pids_on "$1" | head -1)

@@ -65,6 +65,7 @@ topology_links() {
 	guest          \target3\guest
 	nondfs         \root\plain
 	chain          \target3\dfs3\middle
+	durable        \target1\durable,\target2\durable
 	LINKS
 }
 
@@ -144,6 +145,8 @@ topology_shares() {
 		echo "share1 share1"
 		echo "share2 $1-share2"
 		echo "readonly share1 read only = yes"
+		# As smbd wants it for durable handles: opens and locks are not seen by the other server.
+		echo "durable share1 kernel share modes = no|posix locking = no"
 		[[ $1 != t2 ]] || echo "dfs2 dfs2 msdfs root = yes"
 		;;
 	esac

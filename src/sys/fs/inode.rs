@@ -7,6 +7,7 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
+mod anchor;
 mod attr;
 mod life;
 mod ops;
@@ -42,6 +43,7 @@ use kernel::{
 };
 use life::Outer;
 
+pub(crate) use anchor::Anchor;
 pub(crate) use attr::{
     Attr,
     Change,

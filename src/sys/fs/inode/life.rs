@@ -9,6 +9,10 @@ use super::{
         FileSystem,
         Type, //
     },
+    anchor::{
+        Anchor,
+        Slot, //
+    },
     Inode, //
 };
 use crate::sys::bindings;
@@ -30,10 +34,11 @@ use kernel::prelude::*;
 ///
 /// # Invariants
 ///
-/// `data` is initialised from `alloc_inode` to `free_inode`.
+/// `anchor` and `data` are initialised from `alloc_inode` to `free_inode`.
 #[repr(C)]
 pub(super) struct Outer<T: Type> {
     netfs: bindings::netfs_inode,
+    pub(super) anchor: Slot<T>,
     pub(super) data: MaybeUninit<T::Inode>,
 }
 
@@ -89,6 +94,7 @@ pub(in crate::sys::fs) unsafe extern "C" fn alloc_inode<T: FileSystem>(
     // SAFETY: The room is ours, and stays where it is until `free_inode`. The initialiser cannot
     // fail.
     unsafe {
+        (&raw mut (*outer).anchor).write(Slot::new());
         match init_in_place(T::alloc_inode(), (&raw mut (*outer).data).cast()) {
             Ok(()) => &raw mut (*outer).netfs.inode,
         }
@@ -129,6 +135,8 @@ pub(in crate::sys::fs) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mu
 pub(in crate::sys::fs) unsafe extern "C" fn evict_inode<T: FileSystem>(
     inode: *mut bindings::inode,
 ) {
+    // SAFETY: This is that.
+    unsafe { Anchor::<T>::weigh(inode.cast()) };
     // SAFETY: Nobody looks the inode up any more, and it stays valid until `free_inode`.
     unsafe { bindings::rsdfs_inode_evict(inode) };
     // SAFETY: As above.

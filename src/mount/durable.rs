@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Open files that their server keeps when the connection is lost (MS-SMB2 2.2.13.2.11, 3.2.4.4).
+//!
+//! A file is opened with a lease and, in 3.x, as a durable one, which costs no request of its own. Back at the
+//! same server it is claimed again with what it was granted, before anybody looks for it by its path:
+//! what others may not do to it meanwhile, its locks, and that it lives on without a name, are kept.
+
+use super::{
+    handle::{
+        text,
+        Handle, //
+    },
+    lease::{
+        Hold,
+        Lease, //
+    },
+    ops,
+    tree::{
+        On,
+        Tree, //
+    },
+    Error,
+    Result, //
+};
+use crate::sys::crypto;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use rsdfs_proto::smb2::{
+    context::{
+        Answer,
+        Ask, //
+    },
+    create::{
+        self,
+        oplock,
+        options,
+        Create, //
+    },
+    Command, //
+    FileId,
+};
+
+/// What is asked for along with a file.
+pub(super) struct Wish {
+    hold: Option<Hold>,
+    /// For a durable one.
+    guid: Option<[u8; 16]>,
+    write: bool,
+}
+
+/// What was granted along with a file.
+#[derive(Default)]
+pub(super) struct Grant {
+    hold: Option<Hold>,
+    durable: Option<Durable>,
+}
+
+/// By what a file is claimed again.
+struct Durable {
+    /// The guid of the server, and the share.
+    server: [u8; 16],
+    share: KVec<u8>,
+    guid: [u8; 16],
+    file: FileId,
+}
+
+/// How long a server shall keep a file open, in milliseconds. Until then it cannot be deleted there if nobody
+/// claims it.
+const KEPT: u32 = 30_000;
+
+/// What is asked for at most: that, and the server's number of the file.
+const MOST: usize = 3;
+
+impl Wish {
+    /// For a file that is to be opened on `tree`, for writing or not.
+    pub(super) fn new(tree: &On<'_>, lease: &Arc<Lease>, write: bool) -> Result<Self> {
+        let mut wish = Self {
+            hold: None,
+            guid: None,
+            write,
+        };
+        if tree.has_leases() {
+            wish.hold = Some(Hold::new(lease, tree)?);
+        }
+        // None is granted without a lease.
+        if wish.hold.is_some() && tree.has_durable() {
+            let mut guid = [0; 16];
+            crypto::random(&mut guid);
+            wish.guid = Some(guid);
+        }
+        Ok(wish)
+    }
+
+    /// What a CREATE says of it. `asks` is room for it.
+    pub(super) fn put<'a>(&self, create: Create<'a>, asks: &'a mut [Ask<'a>; MOST]) -> Create<'a> {
+        let mut count = 1;
+        let mut ask = |what| {
+            if let Some(slot) = asks.get_mut(count) {
+                *slot = what;
+                count = count.saturating_add(1);
+            }
+        };
+        if let Some(hold) = &self.hold {
+            ask(Ask::Lease(hold.wanted(self.write)));
+        }
+        if let Some(guid) = self.guid {
+            ask(Ask::Durable2 {
+                timeout: KEPT,
+                flags: 0,
+                guid,
+            });
+        }
+        Create {
+            oplock: match self.hold {
+                Some(_) => oplock::LEASE,
+                None => oplock::NONE,
+            },
+            contexts: asks.get(..count).unwrap_or_default(),
+            ..create
+        }
+    }
+
+    /// What of it was granted.
+    pub(super) fn granted(self, tree: &Tree, reply: &create::Reply<'_>) -> Grant {
+        let mut grant = Grant {
+            hold: self.hold,
+            durable: None,
+        };
+        for context in reply.contexts {
+            match (context, &grant.hold, self.guid) {
+                (Ok(Answer::Lease(lease)), Some(hold), _) => hold.granted(&lease),
+                (Ok(Answer::Durable2 { .. }), _, Some(guid)) => {
+                    // Without memory it is not.
+                    grant.durable = Durable::new(tree, guid, reply.file_id).ok();
+                }
+                _ => {}
+            }
+        }
+        grant
+    }
+}
+
+/// Room for [`Wish::put`].
+pub(super) const fn room<'a>() -> [Ask<'a>; MOST] {
+    [const { Ask::FileId }; MOST]
+}
+
+impl Grant {
+    /// Whether its server keeps it when the connection is lost.
+    pub(super) fn is_durable(&self) -> bool {
+        self.durable.is_some()
+    }
+
+    /// What is held of its lease; see [`lease_state`](rsdfs_proto::smb2::context::lease_state).
+    pub(super) fn lease(&self) -> u32 {
+        self.hold.as_ref().map_or(0, Hold::state)
+    }
+}
+
+impl Durable {
+    fn new(tree: &Tree, guid: [u8; 16], file: FileId) -> Result<Self> {
+        let mut share = KVec::new();
+        share.extend_from_slice(tree.share(), GFP_KERNEL)?;
+        Ok(Self {
+            server: tree.session().server().guid(),
+            share,
+            guid,
+            file,
+        })
+    }
+
+    /// Whether it is to be had on `tree`.
+    fn is_of(&self, tree: &Tree) -> bool {
+        tree.has_durable()
+            && tree.session().server().guid() == self.server
+            && tree.share().eq_ignore_ascii_case(&self.share)
+    }
+}
+
+/// Claims an open file again on `tree`, if that is of the server that kept it and it did; `None` if not.
+/// There is one that does this at a time.
+#[inline(never)]
+pub(super) fn resume(tree: &On<'_>, handle: &Handle) -> Result<Option<(FileId, Grant)>> {
+    let Some(before) = handle.take_grant() else {
+        return Ok(None);
+    };
+    let Some(durable) = before.durable.as_ref().filter(|it| it.is_of(tree)) else {
+        return Ok(None);
+    };
+    match claim(tree, handle, durable) {
+        Ok(claimed) => {
+            handle.lease().counters().durable_resumed.add();
+            Ok(Some(claimed))
+        }
+        Err(Error::Status(_)) => Ok(None),
+        Err(error) => {
+            // Who knows what has become of it: it is tried again.
+            handle.put_grant(before);
+            Err(error)
+        }
+    }
+}
+
+/// Asks the server for it.
+fn claim(tree: &On<'_>, handle: &Handle, durable: &Durable) -> Result<(FileId, Grant)> {
+    let path = handle.path()?;
+    let name = tree.name(text(&path))?;
+    let hold = Hold::new(handle.lease(), tree)?;
+    let contexts = [
+        Ask::Durable2Reconnect {
+            file_id: durable.file,
+            guid: durable.guid,
+            flags: 0,
+        },
+        Ask::Lease(hold.wanted(handle.how.write)),
+    ];
+    let command = Create {
+        oplock: oplock::LEASE,
+        options: options::NON_DIRECTORY_FILE,
+        contexts: &contexts,
+        ..ops::creation(&name, ops::access_of(handle.how))
+    };
+    let answer = ops::call(tree, &command)?;
+    let reply = Create::parse(&answer.message()?)?;
+    for context in reply.contexts {
+        if let Answer::Lease(lease) = context? {
+            hold.granted(&lease);
+        }
+    }
+    let grant = Grant {
+        hold: Some(hold),
+        durable: Some(Durable::new(tree, durable.guid, reply.file_id)?),
+    };
+    Ok((reply.file_id, grant))
+}
