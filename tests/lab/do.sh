@@ -29,6 +29,7 @@ do_help() {
 	peer S MODE ...    a scripted peer instead of, or in front of, smbd: see peer.py
 	ctl S COMMAND ...  command to that peer; unpeer S puts smbd back
 	pcap start|stop|file    capture at the bridge
+	ksmbd up|down      a server of another kind, with the same share1; also kill, start, drop, undrop, console
 	heal               everything running, reachable, shared, unscripted as after "up"
 	time               milliseconds, microsecond clock of the host
 	END
@@ -39,7 +40,7 @@ lab_do() {
 	shift
 	declare -F "do_$verb" >/dev/null || die "no command $verb (lab do help)"
 	case $verb in
-	help | time | pcap | backing | relink | unlink | dns | heal) ;;
+	help | time | pcap | backing | relink | unlink | dns | ksmbd | heal) ;;
 	*) is_server "${1:-}" ;;
 	esac
 	"do_$verb" "$@"
@@ -241,6 +242,7 @@ do_pcap() {
 do_heal() {
 	local s
 	for s in "${SERVERS[@]}"; do heal_server "$s" & done
+	ksmbd_down
 	topology_link_all
 	wait
 }
