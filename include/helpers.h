@@ -45,7 +45,6 @@ extern unsigned int rsdfs_cache_max;
 
 /* net: namespaces */
 struct net *rsdfs_net_current(void);
-struct net *rsdfs_net_init(void);
 struct net *rsdfs_net_hold(struct net *net);
 void rsdfs_net_put(struct net *net);
 unsigned int rsdfs_net_inum(const struct net *net);
@@ -79,7 +78,6 @@ void rsdfs_delayed_work_init(struct delayed_work *work, work_func_t fn);
 /* socket: what rsdfs_sock_poll() says */
 #define RSDFS_SOCK_READABLE 1	/* data, the end of it, or an error */
 #define RSDFS_SOCK_WRITABLE 2	/* sending does not block */
-#define RSDFS_SOCK_ENDED 4	/* the peer does not send any more */
 #define RSDFS_SOCK_BROKEN 8	/* an error, or not connected */
 int rsdfs_sock_create(struct net *net, bool v6, unsigned int user_timeout_ms,
 		      struct socket **sock);
@@ -87,7 +85,6 @@ int rsdfs_sock_connect(struct socket *sock, bool v6, const u8 *addr, u16 port,
 		       u32 scope);
 unsigned int rsdfs_sock_poll(struct socket *sock);
 struct wait_queue_head *rsdfs_sock_queue(struct socket *sock);
-u16 rsdfs_sock_local_port(const struct socket *sock);
 long rsdfs_sock_silent_ms(const struct socket *sock);
 unsigned int rsdfs_sock_rtt_ms(const struct socket *sock);
 void rsdfs_sock_abort(struct socket *sock);
@@ -105,9 +102,7 @@ bool rsdfs_iter_has_pages(const struct iov_iter *iter);
 bool rsdfs_iter_is_source(const struct iov_iter *iter);
 size_t rsdfs_iter_count(const struct iov_iter *iter);
 void rsdfs_iter_truncate(struct iov_iter *iter, size_t len);
-size_t rsdfs_iter_copy_from(void *to, size_t len, struct iov_iter *iter);
 size_t rsdfs_iter_copy_to(const void *from, size_t len, struct iov_iter *iter);
-size_t rsdfs_iter_zero(size_t len, struct iov_iter *iter);
 size_t rsdfs_iter_walk(struct iov_iter *iter, size_t len, void *context,
 		       size_t (*step)(void *base, size_t progress, size_t len,
 				      void *context, void *unused));
@@ -125,14 +120,11 @@ void rsdfs_hmac_sha256_update(struct hmac_sha256_ctx *ctx, const u8 *data,
 void rsdfs_hmac_md5_update(struct hmac_md5_ctx *ctx, const u8 *data,
 			   size_t len);
 void rsdfs_sha512_update(struct sha512_ctx *ctx, const u8 *data, size_t len);
-bool rsdfs_equal(const void *a, const void *b, size_t len);
 void rsdfs_zero(void *data, size_t len);
 
 /* cred: ids in the initial user namespace */
 u32 rsdfs_current_uid(void);
 u32 rsdfs_current_gid(void);
-u32 rsdfs_current_fsuid(void);
-u32 rsdfs_current_fsgid(void);
 
 /* proc */
 void *rsdfs_file_pde_data(const struct file *file);
@@ -266,7 +258,6 @@ void rsdfs_inode_drop_link(struct inode *inode, bool all);
 void rsdfs_inode_hold(struct inode *inode);
 
 /* dentry, directory */
-const char *rsdfs_dentry_name(const struct dentry *dentry, u32 *len);
 bool rsdfs_dentry_in_lookup(const struct dentry *dentry);
 bool rsdfs_dentry_mounted(const struct dentry *dentry);
 bool rsdfs_dir_emit(struct dir_context *ctx, const char *name, u32 len, u64 ino,

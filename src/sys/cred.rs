@@ -17,17 +17,3 @@ pub(crate) fn gid() -> u32 {
     // SAFETY: As in `uid`.
     unsafe { bindings::rsdfs_current_gid() }
 }
-
-/// The user id that file access is checked against: `current_fsuid()`.
-#[expect(dead_code, reason = "no user yet")]
-pub(crate) fn fsuid() -> u32 {
-    // SAFETY: As in `uid`.
-    unsafe { bindings::rsdfs_current_fsuid() }
-}
-
-/// The group id that file access is checked against: `current_fsgid()`.
-#[expect(dead_code, reason = "no user yet")]
-pub(crate) fn fsgid() -> u32 {
-    // SAFETY: As in `uid`.
-    unsafe { bindings::rsdfs_current_fsgid() }
-}

@@ -36,16 +36,6 @@ pub(crate) fn wipe(data: &mut [u8]) {
     unsafe { bindings::rsdfs_zero(data.as_mut_ptr().cast(), data.len()) }
 }
 
-/// Whether `a` and `b` are equal, in a time that says nothing about where they differ.
-#[expect(dead_code, reason = "no user yet")]
-pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    // SAFETY: Both may be read, and are as long as the first.
-    unsafe { bindings::rsdfs_equal(a.as_ptr().cast(), b.as_ptr().cast(), a.len()) }
-}
-
 /// Fills `out` with random bytes fit for keys: `get_random_bytes()`. Waits early after boot.
 pub(crate) fn random(out: &mut [u8]) {
     // SAFETY: The slice may be written.

@@ -74,11 +74,6 @@ struct net *rsdfs_net_current(void)
 	return get_net(current->nsproxy ? current->nsproxy->net_ns : &init_net);
 }
 
-struct net *rsdfs_net_init(void)
-{
-	return get_net(&init_net);
-}
-
 struct net *rsdfs_net_hold(struct net *net)
 {
 	return get_net(net);
@@ -260,18 +255,12 @@ unsigned int rsdfs_sock_poll(struct socket *sock)
 
 	return (poll & EPOLLIN ? RSDFS_SOCK_READABLE : 0) |
 	       (poll & EPOLLOUT ? RSDFS_SOCK_WRITABLE : 0) |
-	       (poll & EPOLLRDHUP ? RSDFS_SOCK_ENDED : 0) |
 	       (poll & (EPOLLERR | EPOLLHUP) ? RSDFS_SOCK_BROKEN : 0);
 }
 
 struct wait_queue_head *rsdfs_sock_queue(struct socket *sock)
 {
 	return &sock->wq.wait;
-}
-
-u16 rsdfs_sock_local_port(const struct socket *sock)
-{
-	return ntohs(READ_ONCE(inet_sk(sock->sk)->inet_sport));
 }
 
 /*
@@ -391,19 +380,9 @@ void rsdfs_iter_truncate(struct iov_iter *iter, size_t len)
 	iov_iter_truncate(iter, len);
 }
 
-size_t rsdfs_iter_copy_from(void *to, size_t len, struct iov_iter *iter)
-{
-	return copy_from_iter(to, len, iter);
-}
-
 size_t rsdfs_iter_copy_to(const void *from, size_t len, struct iov_iter *iter)
 {
 	return copy_to_iter(from, len, iter);
-}
-
-size_t rsdfs_iter_zero(size_t len, struct iov_iter *iter)
-{
-	return iov_iter_zero(len, iter);
 }
 
 size_t rsdfs_iter_walk(struct iov_iter *iter, size_t len, void *context,
@@ -438,11 +417,6 @@ void rsdfs_sha512_update(struct sha512_ctx *ctx, const u8 *data, size_t len)
 	sha512_update(ctx, data, len);
 }
 
-bool rsdfs_equal(const void *a, const void *b, size_t len)
-{
-	return !crypto_memneq(a, b, len);
-}
-
 void rsdfs_zero(void *data, size_t len)
 {
 	memzero_explicit(data, len);
@@ -458,16 +432,6 @@ u32 rsdfs_current_uid(void)
 u32 rsdfs_current_gid(void)
 {
 	return from_kgid(&init_user_ns, current_gid());
-}
-
-u32 rsdfs_current_fsuid(void)
-{
-	return from_kuid(&init_user_ns, current_fsuid());
-}
-
-u32 rsdfs_current_fsgid(void)
-{
-	return from_kgid(&init_user_ns, current_fsgid());
 }
 
 /* proc */
@@ -795,12 +759,6 @@ void rsdfs_inode_hold(struct inode *inode)
 }
 
 /* dentry, directory */
-
-const char *rsdfs_dentry_name(const struct dentry *dentry, u32 *len)
-{
-	*len = dentry->d_name.len;
-	return dentry->d_name.name;
-}
 
 bool rsdfs_dentry_in_lookup(const struct dentry *dentry)
 {

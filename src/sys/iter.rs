@@ -54,10 +54,9 @@ pub(crate) struct Dest<'a>(Into<'a>);
 /// # Invariants
 ///
 /// The direction of the pages is `ITER_DEST`, they may be written, and nobody else does.
-/// `start` is the iterator as it was when it was taken over.
 enum Into<'a> {
     Buffer { done: usize, all: &'a mut [u8] },
-    Pages { now: Pages<'a>, start: Pages<'a> },
+    Pages(Pages<'a>),
 }
 
 impl<'a> Source<'a> {
@@ -105,22 +104,6 @@ impl<'a> Source<'a> {
         match &mut self.0 {
             From::Buffer(buffer) => *buffer = buffer.get(len..).unwrap_or(&[]),
             From::Pages(pages) => pages.advance(len),
-        }
-    }
-
-    /// Copies into `to`; says how many bytes, fewer only at the end.
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn read(&mut self, to: &mut [u8]) -> usize {
-        match &mut self.0 {
-            From::Buffer(buffer) => {
-                let len = copy(to, buffer);
-                *buffer = buffer.get(len..).unwrap_or(&[]);
-                len
-            }
-            // SAFETY: `to` is valid for writing `to.len()` bytes; the iterator may be read.
-            From::Pages(pages) => unsafe {
-                bindings::rsdfs_iter_copy_from(to.as_mut_ptr().cast(), to.len(), pages.raw())
-            },
         }
     }
 
@@ -173,24 +156,15 @@ impl<'a> Dest<'a> {
         // SAFETY: The caller's promise.
         let now = unsafe { Pages::copy(iter, false) }?;
         // INVARIANT: The direction was checked, the rest is promised.
-        Ok(Dest(Into::Pages {
-            start: now.clone(),
-            now,
-        }))
+        Ok(Dest(Into::Pages(now)))
     }
 
     /// How much room is left, in bytes.
     pub(crate) fn len(&self) -> usize {
         match &self.0 {
             Into::Buffer { done, all } => all.len().saturating_sub(*done),
-            Into::Pages { now, .. } => now.len(),
+            Into::Pages(now) => now.len(),
         }
-    }
-
-    /// Whether no room is left.
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Copies from `data`; says how many bytes, fewer only at the end of the room.
@@ -202,42 +176,9 @@ impl<'a> Dest<'a> {
                 len
             }
             // SAFETY: `data` is valid for reading; the iterator may be written to.
-            Into::Pages { now, .. } => unsafe {
+            Into::Pages(now) => unsafe {
                 bindings::rsdfs_iter_copy_to(data.as_ptr().cast(), data.len(), now.raw())
             },
-        }
-    }
-
-    /// Writes up to `len` zero bytes; says how many.
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn zero(&mut self, len: usize) -> usize {
-        match &mut self.0 {
-            Into::Buffer { done, all } => {
-                let room = rest(all, *done);
-                let len = len.min(room.len());
-                if let Some(room) = room.get_mut(..len) {
-                    room.fill(0);
-                }
-                *done = done.saturating_add(len);
-                len
-            }
-            // SAFETY: The iterator may be written to.
-            Into::Pages { now, .. } => unsafe { bindings::rsdfs_iter_zero(len, now.raw()) },
-        }
-    }
-
-    /// All that has been written so far, to be read again (for a MAC, say).
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn written(&self) -> Source<'_> {
-        match &self.0 {
-            Into::Buffer { done, all } => Source(From::Buffer(all.get(..*done).unwrap_or(all))),
-            Into::Pages { now, start } => {
-                let mut pages = start.clone();
-                pages.truncate(start.len().saturating_sub(now.len()));
-                // INVARIANT: `self` is borrowed, so nobody writes while this is read.
-                pages.iter.data_source = bindings::ITER_SOURCE != 0;
-                Source(From::Pages(pages))
-            }
         }
     }
 
@@ -245,7 +186,7 @@ impl<'a> Dest<'a> {
     pub(super) fn parts(&mut self) -> core::result::Result<*mut bindings::iov_iter, &mut [u8]> {
         match &mut self.0 {
             Into::Buffer { done, all } => Err(rest(all, *done)),
-            Into::Pages { now, .. } => Ok(now.raw()),
+            Into::Pages(now) => Ok(now.raw()),
         }
     }
 

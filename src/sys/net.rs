@@ -26,13 +26,6 @@ impl Net {
         Self::owned(unsafe { bindings::rsdfs_net_current() })
     }
 
-    /// The initial namespace.
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn init() -> Net {
-        // SAFETY: The initial namespace always exists.
-        Self::owned(unsafe { bindings::rsdfs_net_init() })
-    }
-
     /// The inode number that names the namespace, as in `/proc/<pid>/ns/net`.
     pub(crate) fn id(&self) -> u32 {
         // SAFETY: Valid by the type invariant.

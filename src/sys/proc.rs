@@ -131,12 +131,6 @@ impl Dir {
         Self::make(path, None)
     }
 
-    /// Makes a directory in this one.
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn subdir(self: &Arc<Self>, name: &CStr) -> Result<Arc<Self>> {
-        Self::make(name, Some(self.clone()))
-    }
-
     /// Makes a file in this directory: `proc_create_data()`.
     ///
     /// `mode` holds the permission bits, such as `0o444`, or `0o644` for one that takes commands.

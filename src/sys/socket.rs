@@ -34,11 +34,8 @@ use kernel::{
     error::to_result,
     prelude::*,
     sync::atomic::{
-        Acquire,
         Atomic,
-        AtomicFlag,
-        Relaxed,
-        Release, //
+        Relaxed, //
     }, //
 };
 
@@ -85,7 +82,6 @@ pub(crate) struct Unsent {
 /// The pointer is a valid `struct socket` of type TCP, which this value owns.
 pub(crate) struct TcpSocket {
     sock: NonNull<bindings::socket>,
-    down: AtomicFlag,
     /// When data was last sent with nothing unacknowledged before it, by [`time::now_ms`].
     owed_since: Atomic<u64>,
 }
@@ -101,8 +97,6 @@ const READABLE: u32 = bindings::RSDFS_SOCK_READABLE | BROKEN;
 const WRITABLE: u32 = bindings::RSDFS_SOCK_WRITABLE | BROKEN;
 /// The connection is no more.
 const BROKEN: u32 = bindings::RSDFS_SOCK_BROKEN;
-/// The peer will not send any more.
-const ENDED: u32 = bindings::RSDFS_SOCK_ENDED;
 
 /// How long to let the system recover when TCP has room, but no memory, in milliseconds.
 const NO_MEMORY_MS: u64 = 10;
@@ -263,30 +257,6 @@ impl TcpSocket {
         })
     }
 
-    /// Fills `buf` from `*filled` on.
-    ///
-    /// What was received is counted in `filled`, so that after [`Received::TimedOut`] or `EINTR`
-    /// the call can be repeated and goes on where it stopped. [`Received::Data`] says that `buf`
-    /// is full, and [`Received::Closed`] that it never will be.
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn recv_exact(
-        &self,
-        buf: &mut [u8],
-        filled: &mut usize,
-        timeout: Option<u64>,
-    ) -> Result<Received> {
-        loop {
-            match buf.get_mut(*filled..) {
-                None => return Err(EINVAL),
-                Some([]) => return Ok(Received::Data(*filled)),
-                Some(rest) => match self.recv_some(rest, timeout)? {
-                    Received::Data(n) => *filled = filled.saturating_add(n),
-                    other => return Ok(other),
-                },
-            }
-        }
-    }
-
     /// Receives what there is, at most `len` bytes, straight into `dest`; as [`Self::recv_some`].
     ///
     /// `dest` remembers what has arrived.
@@ -335,38 +305,11 @@ impl TcpSocket {
         }
     }
 
-    /// Ends the connection in both directions: `kernel_sock_shutdown()`.
-    ///
-    /// Those who send fail, those who receive get what has arrived and then [`Received::Closed`].
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn shutdown(&self) {
-        self.down.store(true, Release);
-        // SAFETY: Valid by the type invariant. That there is no connection any more is no error.
-        unsafe {
-            bindings::kernel_sock_shutdown(
-                self.sock.as_ptr(),
-                bindings::sock_shutdown_cmd_SHUT_RDWR,
-            )
-        };
-    }
-
-    /// Resets the connection: `tcp_abort()`. As [`Self::shutdown`], but what the peer has not
-    /// acknowledged is never sent again.
+    /// Resets the connection: `tcp_abort()`. Those who send fail, those who receive get what has arrived and
+    /// then [`Received::Closed`]; what the peer has not acknowledged is never sent again.
     pub(crate) fn abort(&self) {
-        self.down.store(true, Release);
         // SAFETY: Valid, and TCP, by the type invariant.
         unsafe { bindings::rsdfs_sock_abort(self.sock.as_ptr()) };
-    }
-
-    /// Whether [`Self::shutdown`] or [`Self::abort`] was called.
-    pub(crate) fn is_shut_down(&self) -> bool {
-        self.down.load(Acquire)
-    }
-
-    /// Whether the connection still stands, as far as is known: no error, no end of the stream.
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn is_alive(&self) -> bool {
-        !self.is_shut_down() && self.poll() & (BROKEN | ENDED) == 0
     }
 
     /// The smoothed round trip time as TCP measured it, in milliseconds; 0 if unknown.
@@ -396,13 +339,6 @@ impl TcpSocket {
         u64::try_from(unsafe { bindings::rsdfs_sock_silent_ms(self.sock.as_ptr()) }).ok()
     }
 
-    /// The port at our end, for logs.
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn local_port(&self) -> u16 {
-        // SAFETY: Valid, and of an internet family, by the type invariant.
-        unsafe { bindings::rsdfs_sock_local_port(self.sock.as_ptr()) }
-    }
-
     /// Makes a socket that is not connected.
     fn open(addr: &SocketAddr, opts: &ConnectOpts<'_>) -> Result<Self> {
         let mut sock = null_mut();
@@ -419,7 +355,6 @@ impl TcpSocket {
         // INVARIANT: Made just now, for us, for TCP.
         Ok(TcpSocket {
             sock,
-            down: AtomicFlag::new(false),
             owed_since: Atomic::new(0),
         })
     }

@@ -259,13 +259,6 @@ impl<T: Type> Inode<T> {
         }
     }
 
-    /// The permission bits.
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn mode(&self) -> u16 {
-        // SAFETY: By the type invariant; racy reads are fine.
-        unsafe { (*self.as_ptr()).i_mode & 0o7777 }
-    }
-
     /// The owner and the group, in the initial user namespace.
     pub(crate) fn owner(&self) -> (u32, u32) {
         // SAFETY: By the type invariant; racy reads are fine.

@@ -116,13 +116,6 @@ impl<T: Type, D: Direction> Subreq<T, D> {
         len.saturating_sub(done)
     }
 
-    /// The inode.
-    #[expect(dead_code, reason = "no user yet")]
-    pub(crate) fn inode(&self) -> &Inode<T> {
-        // SAFETY: By the type invariant; a request keeps its inode.
-        unsafe { Inode::from_raw((*(*self.raw.as_ptr()).rreq).inode) }
-    }
-
     /// The open file that the request was given.
     pub(crate) fn file(&self) -> Option<ArcBorrow<'_, T::File>> {
         // SAFETY: By the type invariant; the request keeps the count until it is freed.
