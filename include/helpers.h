@@ -224,6 +224,8 @@ struct kmem_cache *rsdfs_inode_cache(const char *name, size_t size,
 				     void (*ctor)(void *));
 void *rsdfs_inode_alloc(struct super_block *sb, struct kmem_cache *cache);
 void rsdfs_mapping_error(struct address_space *mapping, int error);
+void rsdfs_start_writeback(struct super_block *sb);
+void rsdfs_netfs_keep_dirty(struct netfs_io_subrequest *subreq);
 int rsdfs_super_setup(struct super_block *sb, size_t read_ahead);
 
 /* inode; the times are seconds and nanoseconds since 1970 */

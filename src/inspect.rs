@@ -10,6 +10,7 @@ pub(crate) mod control;
 mod dfscache;
 mod domains;
 mod export;
+mod handles;
 mod mounts;
 
 use crate::{
@@ -27,6 +28,7 @@ use dfscache::{
 };
 use domains::Domains;
 use export::Export;
+use handles::Handles;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -40,6 +42,7 @@ pub(crate) struct Inspect {
     _dfscache: File,
     _domains: File,
     _export: File,
+    _handles: File,
     _stats: File,
     _mounts: File,
 }
@@ -67,6 +70,12 @@ impl Inspect {
             },
             GFP_KERNEL,
         )?;
+        let handles = Arc::new(
+            Handles {
+                world: world.clone(),
+            },
+            GFP_KERNEL,
+        )?;
         let mounts = Arc::new(
             Mounts {
                 world: world.clone(),
@@ -85,6 +94,7 @@ impl Inspect {
             _dfscache: dir.file(c"dfscache", 0o644, cache)?,
             _domains: dir.file(c"domains", 0o444, domains)?,
             _export: dir.file(c"dfscache_export", 0o600, export)?,
+            _handles: dir.file(c"handles", 0o400, handles)?,
             _stats: dir.file(c"dfscache_stats", 0o444, stats)?,
             _mounts: dir.file(c"mounts", 0o444, mounts)?,
         })

@@ -23,6 +23,7 @@ pub(crate) mod keeper;
 pub(crate) mod lease;
 pub(crate) mod links;
 pub(crate) mod list;
+mod nameless;
 mod once;
 pub(crate) mod ops;
 pub(crate) mod options;
@@ -32,6 +33,7 @@ pub(crate) mod race;
 pub(crate) mod reconnect;
 pub(crate) mod referral;
 pub(crate) mod refresh;
+mod reopen;
 pub(crate) mod server;
 pub(crate) mod servers;
 pub(crate) mod session;
@@ -53,7 +55,10 @@ pub(crate) use options::Options;
 pub(crate) use volume::Volume;
 
 use kernel::str::CString;
-use rsdfs_proto::outcome::Thing;
+use rsdfs_proto::{
+    identity::Face,
+    outcome::Thing, //
+};
 
 /// What an operation comes to.
 pub(crate) type Result<T = ()> = core::result::Result<T, Error>;
@@ -96,12 +101,7 @@ pub(crate) struct Attr {
 }
 
 impl Attr {
-    /// Whether both tell of one file, or of replicas of it.
-    pub(crate) fn is_twin(&self, other: &Self) -> bool {
-        self.thing().is_twin(&other.thing())
-    }
-
-    /// What tells it from others.
+    /// What tells it from others, for an operation on its name.
     fn thing(&self) -> Thing {
         Thing {
             id: self.id,
@@ -109,6 +109,24 @@ impl Attr {
             written: self.mtime,
             size: self.size,
         }
+    }
+
+    /// What tells it from others.
+    pub(crate) fn face(&self) -> Face {
+        Face {
+            id: self.id,
+            birth: self.btime,
+            size: self.size,
+            write: self.mtime,
+            oldest: self.atime.min(self.mtime).min(self.ctime),
+            dir: self.dir,
+        }
+    }
+
+    /// Whether both tell of one file, or of replicas of it, and of the same content.
+    pub(crate) fn is_identical(&self, other: &Self) -> bool {
+        let same_content = (self.size, self.mtime) == (other.size, other.mtime);
+        same_content && (self.btime == other.btime || self.id != 0 && self.id == other.id)
     }
 }
 

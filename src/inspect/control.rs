@@ -57,10 +57,16 @@ pub(crate) struct Control {
 
 impl Control {
     /// Makes the directory of `volume`, which is mounted as the device `major`:`minor`.
-    pub(crate) fn new(volume: &Arc<Volume>, (major, minor): (u32, u32)) -> Result<Self> {
+    ///
+    /// `write_back` starts to write back what is dirty in it.
+    pub(crate) fn new(
+        volume: &Arc<Volume>,
+        (major, minor): (u32, u32),
+        write_back: KBox<dyn Fn() + Send + Sync>,
+    ) -> Result<Self> {
         let folder = FOLDER.get().ok_or(ENODEV)?;
         let name = CString::try_from_fmt(fmt!("{major}:{minor}"))?;
-        let mount = Mount(volume.clone());
+        let mount = Mount(volume.clone(), write_back);
         let dir = Dir::new(
             &folder,
             &name,
@@ -72,7 +78,7 @@ impl Control {
 }
 
 /// What the files are about.
-struct Mount(Arc<Volume>);
+struct Mount(Arc<Volume>, KBox<dyn Fn() + Send + Sync>);
 
 static TARGET: File<Mount> = File::new(c"target", Mount::target, Some(Mount::switch));
 static FAILBACK: File<Mount> = File::new(c"failback", Mount::failback, Some(Mount::fail_back));
@@ -133,12 +139,14 @@ impl Mount {
         )
     }
 
-    /// Looks for a target now, and opens what is open on it.
+    /// Looks for a target now, opens what is open on it, also what was given up, and writes back what was kept.
     fn restore(&self, input: &[u8]) -> Result {
         match word(input)? {
-            "1" | "now" => self.0.restore(),
-            _ => Err(EINVAL),
+            "1" | "now" => self.0.restore()?,
+            _ => return Err(EINVAL),
         }
+        (self.1)();
+        Ok(())
     }
 
     /// The counters.
@@ -163,6 +171,8 @@ impl Mount {
             ("operations_synthesised", &counters.synthesised),
             ("operations_replayed", &counters.replayed),
             ("operations_unknown", &counters.unknown),
+            ("reopened", &counters.reopened),
+            ("lost", &counters.lost),
             ("referrals_asked", &counters.referrals),
             ("probes", &counters.probes),
             ("probes_failed", &counters.probes_failed),

@@ -209,16 +209,17 @@ impl Volume {
         let generation = tree.generation();
         self.copy_handles(&mut stale, |handle| !handle.is_open_in(generation))?;
         for handle in stale {
-            self.reopen(&handle, deadline)?;
+            self.redrive(&handle, deadline)?;
         }
         Ok(())
     }
 
     /// Opens a file on the present target. What is wrong with the file, its user learns.
-    fn reopen(&self, handle: &Arc<Handle>, deadline: u64) -> Result {
+    fn redrive(&self, handle: &Arc<Handle>, deadline: u64) -> Result {
+        handle.forgive();
         loop {
             let tree = self.tree_until(deadline)?;
-            match ops::seat(&On::new(&tree, Some(deadline)), handle) {
+            match self.seat(&On::new(&tree, Some(deadline)), handle) {
                 Err(Error::Lost) => self.lost(&tree, Reason::Gone),
                 Err(error @ (Error::Timeout | Error::Interrupted)) => return Err(error.into()),
                 _ => return Ok(()),

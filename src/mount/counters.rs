@@ -42,6 +42,10 @@ pub(crate) struct Counters {
     pub(crate) replayed: Counter,
     /// Those of which that could not be known.
     pub(crate) unknown: Counter,
+    /// Open files that were opened again on another tree.
+    pub(crate) reopened: Counter,
+    /// Open files given up.
+    pub(crate) lost: Counter,
     /// Questions for referrals that servers were asked.
     pub(crate) referrals: Counter,
     /// Targets tried with their whole stack: contenders of races, and probes.
@@ -67,6 +71,8 @@ impl Counters {
             synthesised: Counter::new(),
             replayed: Counter::new(),
             unknown: Counter::new(),
+            reopened: Counter::new(),
+            lost: Counter::new(),
             referrals: Counter::new(),
             probes: Counter::new(),
             probes_failed: Counter::new(),

@@ -8,7 +8,6 @@
 
 use super::{
     handle::Handle,
-    ops,
     tree::{
         On,
         Tree, //
@@ -164,7 +163,7 @@ impl Io {
             return self.park();
         };
         let on = On::new(&present, self.deadline);
-        let (tree, file) = match ops::seat(&on, &self.handle) {
+        let (tree, file) = match self.volume.seat(&on, &self.handle) {
             Ok(seat) => seat,
             Err(error) => return self.ended(&present, Err(error)),
         };
@@ -267,8 +266,11 @@ impl Io {
                     _ => Err(Error::Malformed),
                 }
             }
-            (Transfer::Write(_), NtStatus::SUCCESS) => match Write::parse(&message)? as usize {
-                n if n > 0 && n <= self.len => Ok(n),
+            (Transfer::Write(io), NtStatus::SUCCESS) => match Write::parse(&message)? as usize {
+                n if n > 0 && n <= self.len => {
+                    self.handle.wrote(io.pos().saturating_add(n as u64));
+                    Ok(n)
+                }
                 _ => Err(Error::Malformed),
             },
             (_, status) => Err(Error::Status(status)),

@@ -29,11 +29,14 @@ pub(super) fn run(volume: &Arc<Volume>, stop: &Stop) {
         match volume.wait_for_work(|| stop.is_set()) {
             Work::Stop => return,
             Work::Resume => volume.resume(),
+            Work::Bury => volume.bury(None),
             // Fails only for want of memory or when it is called off; then the next round looks
             // again at what is the matter.
             Work::Seek(since, reason) => {
                 if let Ok(tree) = volume.seek(Policy::HARD, Some(how(reason))) {
-                    let _ = volume.publish(tree, Some(since));
+                    if volume.publish(tree.clone(), Some(since)).is_ok() {
+                        volume.reclaim(&tree);
+                    }
                 }
             }
         }

@@ -137,26 +137,16 @@ impl Volume {
         )
     }
 
-    /// Removes a file, of which `victim` is known. One that this mount has open lives on, without its
-    /// name, until it is closed: the server keeps the name of a deleted file as long as it is open, so
-    /// it gets another first.
+    /// Removes a file, of which `victim` is known. One that this mount has open lives on under another name, until it is
+    /// closed: so it can be opened again on another server.
     pub(crate) fn unlink(&self, path: &str, victim: &Attr) -> Result {
-        let kind = options::NON_DIRECTORY_FILE;
         if !self.is_open(path) {
-            return self.remove(path, victim, kind);
+            return self.remove(path, victim, options::NON_DIRECTORY_FILE);
         }
         let hidden = hidden(path)?;
-        let lease = self.lease_at(path);
-        self.take_away(path, victim, |tree| {
-            let name = tree.name(text(&hidden))?;
-            let rename = Set::Rename {
-                replace: false,
-                name: &name,
-            };
-            let sets = [rename, Set::Disposition(true)];
-            change(tree, path, (access::DELETE, kind), &sets, lease.as_deref())
-        })?;
-        self.moved(path, text(&hidden))
+        self.rename(path, text(&hidden), false, victim)?;
+        self.unname(text(&hidden));
+        Ok(())
     }
 
     /// Removes an empty directory, of which `victim` is known.

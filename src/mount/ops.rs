@@ -10,18 +10,11 @@ use super::{
         Grant,
         Wish, //
     },
-    handle::{
-        text,
-        Handle,
-        Seat, //
-    },
+    handle::Handle,
     lease::Lease,
     links,
     session::success,
-    tree::{
-        On,
-        Tree, //
-    },
+    tree::On,
     volume::Volume,
     Attr,
     Basic,
@@ -32,7 +25,6 @@ use super::{
     StatFs, //
 };
 use crate::{
-    sys::time::now_ms,
     transport::{
         conn::Reason,
         Answer,
@@ -73,10 +65,7 @@ use rsdfs_proto::{
         Command,
         FileId, //
     },
-    status::{
-        Class,
-        NtStatus, //
-    }, //
+    status::NtStatus, //
 };
 
 /// What is needed to look at something.
@@ -84,9 +73,6 @@ const LOOK: u32 = access::READ_ATTRIBUTES | access::SYNCHRONIZE;
 
 /// How long a question for the space on a share waits for a server, in milliseconds.
 const STATFS_PATIENCE: u64 = 400;
-
-/// After how long a file that was not found on the present tree is looked for again, in milliseconds.
-const AGAIN: u64 = 1000;
 
 /// Asks for the server's number of the file.
 const NUMBERED: &[Ask<'_>] = &[Ask::FileId];
@@ -109,7 +95,8 @@ impl Volume {
             None => Lease::new(&self.seeker)?,
         };
         let enter = |tree: &On<'_>, (file, attr, grant): Opened| {
-            let handle = Handle::new(self.number(), path, how, &lease, (tree, file), grant);
+            let seat = (Arc::clone(tree), file);
+            let handle = Handle::new(self.number(), path, how, &lease, seat, (&attr, grant));
             let entered = handle.and_then(|handle| {
                 self.enlist(&handle)?;
                 Ok(handle)
@@ -134,8 +121,10 @@ impl Volume {
     pub(crate) fn stat_handle(&self, handle: &Arc<Handle>) -> Result<Attr> {
         self.with(handle, |tree, file| {
             let command = QueryInfo::of::<info::All>(file);
+            let mark = handle.mark();
             let answer = call(tree, &command)?;
             let attr = attr_of_all(&parse_info(&answer)?);
+            handle.learn(&attr, tree, mark);
             // Numbers of a server that was left are not those of the present one.
             let id = if tree.leaving().is_some() { 0 } else { attr.id };
             Ok(Attr { id, ..attr })
@@ -144,10 +133,13 @@ impl Volume {
 
     /// Closes a file. What the server says to it changes nothing, so nobody waits for that.
     pub(crate) fn close(&self, handle: &Arc<Handle>) {
-        self.discharge(handle);
+        let condemned = !self.leave(handle);
         drop(handle.take_grant());
-        if let Some((tree, file)) = handle.close() {
+        if let Some((tree, file)) = handle.close(condemned) {
             close(&On::new(&tree, None), file);
+        }
+        if condemned {
+            self.condemn();
         }
     }
 
@@ -160,7 +152,11 @@ impl Volume {
 
     /// Sets the length of a file, in bytes.
     pub(crate) fn set_size(&self, path: &str, handle: Option<&Arc<Handle>>, size: u64) -> Result {
-        self.set(path, handle, access::WRITE_DATA, Set::EndOfFile(size))
+        self.set(path, handle, access::WRITE_DATA, Set::EndOfFile(size))?;
+        if let Some(handle) = handle {
+            handle.resized(size);
+        }
+        Ok(())
     }
 
     /// Sets times and attributes.
@@ -210,109 +206,6 @@ impl Volume {
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// Opens a file again where the mount is now, if it is to be had there.
-    pub(super) fn take_along(&self, handle: &Arc<Handle>) -> Result {
-        self.with(handle, |_, _| Ok(()))
-    }
-
-    /// Runs an operation on an open file, which is opened again first if need be.
-    fn with<T>(
-        &self,
-        handle: &Arc<Handle>,
-        mut operation: impl FnMut(&On<'_>, FileId) -> Result<T>,
-    ) -> Result<T> {
-        self.run(|present| {
-            let mut again = false;
-            loop {
-                let (tree, file) = seat(present, handle)?;
-                let elsewhere = !Arc::ptr_eq(&tree, present);
-                let result = operation(&present.with(&tree), file);
-                let mended = match result {
-                    Err(Error::Lost) => elsewhere,
-                    Err(Error::Status(status)) if status.class() == Class::HandleGone => {
-                        !core::mem::replace(&mut again, true)
-                    }
-                    Err(Error::Status(status)) => elsewhere && tree.gone(status).is_some(),
-                    _ => false,
-                };
-                if !mended {
-                    return result;
-                }
-                handle.forget(file);
-            }
-        })
-    }
-}
-
-/// Where a file is open: on the `present` tree, or on the one before if the mount has left that
-/// though it works, and the file is to stay there for now, or is not to be had on the present one.
-/// Opens it again if need be.
-pub(super) fn seat(present: &On<'_>, handle: &Handle) -> Result<Seat> {
-    let Some((tree, file)) = handle.seat() else {
-        return reopen(present, handle);
-    };
-    if Arc::ptr_eq(&tree, present) {
-        return Ok((tree, file));
-    }
-    match tree.leaving() {
-        Some(at) if !tree.session().is_over() => {
-            if now_ms() < at || !is_same_there(present, (&tree, file), handle)? {
-                return Ok((tree, file));
-            }
-            reopen(present, handle)
-        }
-        _ => reopen(present, handle),
-    }
-}
-
-/// Whether the file that is open on a tree that was left is found on the present one: the same number
-/// and age, as servers of one storage give them, or the same size and times. If it is not, it is not
-/// looked for again for a second.
-fn is_same_there(present: &On<'_>, seat: (&Arc<Tree>, FileId), handle: &Handle) -> Result<bool> {
-    let (tree, file) = seat;
-    let path = handle.path()?;
-    let same = match stat(present, text(&path)) {
-        Ok(there) => {
-            let here = call(&present.with(tree), &QueryInfo::of::<info::All>(file))
-                .and_then(|answer| Ok(attr_of_all(&parse_info(&answer)?)));
-            match here {
-                Ok(here) => here.is_twin(&there),
-                // It is not open here any more: there is no choice.
-                Err(Error::Lost | Error::Status(_) | Error::Malformed) => true,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Status(_)) => false,
-        Err(error) => return Err(error),
-    };
-    if !same {
-        tree.leave(now_ms().saturating_add(AGAIN));
-    }
-    Ok(same)
-}
-
-/// Opens a file again, by its path.
-fn reopen(tree: &On<'_>, handle: &Handle) -> Result<Seat> {
-    let (file, grant) = match durable::resume(tree, handle)? {
-        Some(resumed) => resumed,
-        None => open_again(tree, handle)?,
-    };
-    handle.put_grant(grant);
-    if let Some((tree, spare)) = handle.opened(tree, file) {
-        close(&On::new(&tree, None), spare);
-    }
-    handle.seat().ok_or(Error::Kernel(EBADF))
-}
-
-/// Opens a file again by its path.
-fn open_again(tree: &On<'_>, handle: &Handle) -> Result<(FileId, Grant)> {
-    let path = handle.path()?;
-    match open(tree, text(&path), handle.again(), handle.lease(), None) {
-        // The descriptor is valid, so what it stood for has gone: that is not the caller's mistake.
-        Err(Error::Status(status)) if status.errno() == 2 => Err(Error::Kernel(EIO)),
-        opened => opened.map(|(file, _, grant)| (file, grant)),
     }
 }
 
@@ -574,7 +467,7 @@ pub(super) fn call<C: Command>(tree: &On<'_>, command: &C) -> Result<Answer> {
     Ok(answer)
 }
 
-fn parse_info<I: Queried>(answer: &Answer) -> Result<I> {
+pub(super) fn parse_info<I: Queried>(answer: &Answer) -> Result<I> {
     let message = answer.message()?;
     match message.header.status {
         NtStatus::BUFFER_OVERFLOW => {}
@@ -602,7 +495,7 @@ fn attr_of_create(answer: &Answer) -> Result<(FileId, Attr)> {
     Ok((reply.file_id, attr))
 }
 
-fn attr_of_all(all: &info::All) -> Attr {
+pub(super) fn attr_of_all(all: &info::All) -> Attr {
     Attr {
         alloc: all.standard.allocation,
         id: all.file_id,

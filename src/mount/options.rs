@@ -25,7 +25,8 @@ use rsdfs_proto::{
     handshake::{
         Credentials,
         Signing, //
-    }, //
+    },
+    identity::Rule, //
 };
 
 /// Why an option is refused. Names the option and holds no secrets.
@@ -113,6 +114,7 @@ pub(crate) struct Options {
     /// In seconds.
     stale_ttl: u64,
     site: KVec<u8>,
+    reopen: Option<Rule>,
 }
 
 /// What sizes may be.
@@ -157,6 +159,7 @@ impl Options {
             failback_after: 30,
             stale_ttl: STALE_TTL,
             site: KVec::new(),
+            reopen: None,
         }
     }
 
@@ -216,6 +219,11 @@ impl Options {
             "failback_after" => self.failback_after = option.number(0, 86_400, "seconds")?,
             "stale_ttl" => self.stale_ttl = option.number(0, 31_536_000, "seconds")?,
             "site" => self.site = copy(option.word()?)?,
+            "reopen" => {
+                let rule = Rule::named(option.text()?);
+                self.reopen =
+                    Some(rule.ok_or_else(|| option.bad("it is strict, same-size or any"))?);
+            }
             "nosharesock" => self.nosharesock = option.flag()?,
             "nolease" => self.nolease = option.flag()?,
             _ => {
@@ -339,6 +347,11 @@ impl Options {
     /// The site of this machine, for the order of targets.
     pub(crate) fn site(&self) -> Option<&str> {
         Some(text(&self.site)).filter(|site| !site.is_empty())
+    }
+
+    /// What a file must be like to be taken for one that was open; if not given, that depends on what is at stake.
+    pub(crate) fn reopen(&self) -> Option<Rule> {
+        self.reopen
     }
 
     /// After how many milliseconds without a server an operation fails; `None`: never.
@@ -501,6 +514,9 @@ impl Options {
         }
         if !self.site.is_empty() {
             out.value("site", text(&self.site));
+        }
+        if let Some(rule) = self.reopen {
+            out.value("reopen", rule.name());
         }
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Tree {
     path: KVec<u8>,
     /// The directory within the share, with '/', no '/' at its ends.
     prefix: KVec<u8>,
+    /// See [`Self::origin`].
+    origin: u64,
     generation: Atomic<u64>,
     /// The server was told that it is not used any more.
     bidden: AtomicFlag,
@@ -82,6 +84,11 @@ impl<'a> On<'a> {
     /// `deadline` is in milliseconds since boot.
     pub(super) fn new(tree: &'a Arc<Tree>, deadline: Option<u64>) -> Self {
         Self { tree, deadline }
+    }
+
+    /// When it has to end, in milliseconds since boot.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.deadline
     }
 
     /// The same operation on another tree.
@@ -119,12 +126,15 @@ impl Tree {
             }
             prefix.extend_from_slice(directory.as_bytes(), GFP_KERNEL)?;
         }
+        let guid = session.server.negotiated.server_guid;
+        let origin = fnv(fnv(FNV, &guid), &full);
         Ok(Self {
             session: session.share(),
             id,
             tag,
             path: full,
             prefix,
+            origin,
             generation: Atomic::new(0),
             bidden: AtomicFlag::new(false),
             leave: Atomic::new(0),
@@ -190,6 +200,11 @@ impl Tree {
         (self.session.server.negotiated.max_transact as usize).min(self.conn().payload_max() / 2)
     }
 
+    /// Tells it from what other servers, and other shares of one server, have.
+    pub(super) fn origin(&self) -> u64 {
+        self.origin
+    }
+
     /// The generation it was published as; 0 before.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Relaxed)
@@ -202,6 +217,17 @@ impl Tree {
     /// Why its connection is dead, if it is.
     pub(super) fn dead(&self) -> Option<Reason> {
         self.conn().dead()
+    }
+
+    /// Whether what is open on it has to be opened again, in a mount of this generation.
+    pub(super) fn is_stale(&self, generation: u64) -> bool {
+        let here = self.generation() == generation || self.leaving().is_some();
+        !here || self.is_dead()
+    }
+
+    /// Whether what is open on it is not any more.
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead().is_some() || self.session.is_over()
     }
 
     /// The mount goes elsewhere, though this works. Open files should follow from `at` on, in
@@ -278,6 +304,15 @@ impl Tree {
         utf16::put_path(&mut Writer::new(&mut name), &text, Map::Sfm)?;
         Ok(name)
     }
+}
+
+/// What [`fnv`] begins with.
+const FNV: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// A number that goes with some bytes, after others (FNV-1a).
+fn fnv(hash: u64, bytes: &[u8]) -> u64 {
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    bytes.iter().fold(hash, mix)
 }
 
 impl Drop for Tree {

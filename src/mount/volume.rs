@@ -4,7 +4,10 @@
 
 use super::{
     counters::Counters,
-    handle::Handle,
+    handle::{
+        text,
+        Handle, //
+    },
     io::{
         Io,
         Parked, //
@@ -114,6 +117,8 @@ pub(crate) struct Volume {
     /// The open files, by [`Handle::id`].
     #[pin]
     handles: Mutex<RBTree<u64, Arc<Handle>>>,
+    /// How many of them are to be removed, now that they are closed.
+    doomed: Atomic<usize>,
     /// Reads and writes that wait for a tree, in the order they came.
     #[pin]
     parked: SpinLock<Parked>,
@@ -160,6 +165,8 @@ pub(super) enum Work {
     Seek(u64, Reason),
     /// See to what is parked.
     Resume,
+    /// Remove files that were closed without a name.
+    Bury,
     /// End.
     Stop,
 }
@@ -265,6 +272,7 @@ impl Volume {
                 todo <- WaitQueue::new(),
                 next: Atomic::new(1),
                 handles <- new_mutex!(RBTree::new()),
+                doomed: Atomic::new(0),
                 parked <- new_spinlock!(Parked::default()),
                 keeper <- new_mutex!(None),
                 upkeep <- Upkeep::new(mode),
@@ -302,6 +310,12 @@ impl Volume {
     /// Counts the trees there were; changes at each failover.
     pub(crate) fn generation(&self) -> u64 {
         self.state.lock().generation
+    }
+
+    /// Whether its tree is good, for all that is known.
+    pub(crate) fn stands(&self) -> bool {
+        let view = self.view();
+        view.up && view.tree.is_some_and(|tree| !tree.is_dead())
     }
 
     /// What there is to see.
@@ -553,6 +567,7 @@ impl Volume {
             work = match self.state.lock().phase {
                 Phase::Down(since, reason) => Work::Seek(since, reason),
                 Phase::Up | Phase::Aborted if !self.parked.lock().is_empty() => Work::Resume,
+                Phase::Up if self.doomed.load(Relaxed) > 0 => Work::Bury,
                 _ => return false,
             };
             true
@@ -583,6 +598,15 @@ impl Volume {
         for handle in self.handles.lock().values() {
             f(handle);
         }
+    }
+
+    /// The open files.
+    pub(crate) fn handles(&self) -> kernel::error::Result<KVec<Arc<Handle>>> {
+        let mut all = KVec::new();
+        // Reclaim may want to close files, and for that the lock.
+        let _scope = NoFs::enter();
+        self.copy_handles(&mut all, |_| true)?;
+        Ok(all)
     }
 
     /// Adds those of the open files that are `wanted` to `out`.
@@ -665,10 +689,51 @@ impl Volume {
 
     /// Whether this mount has the file open.
     pub(super) fn is_open(&self, path: &str) -> bool {
-        self.handles
-            .lock()
-            .values()
-            .any(|handle| handle.is_at(path))
+        let handles = self.handles.lock();
+        let found = handles.values().any(|handle| handle.is_at(path));
+        found
+    }
+
+    /// Forgets an open file that is being closed; not if it is the last of a file that was removed: then false.
+    pub(super) fn leave(&self, handle: &Handle) -> bool {
+        // Without memory to know, the file stays under its hidden name.
+        let path = handle.path().unwrap_or_default();
+        let mut handles = self.handles.lock();
+        let other = |other: &Arc<Handle>| other.id != handle.id && other.is_at(text(&path));
+        if handle.is_nameless() && !path.is_empty() && !handles.values().any(other) {
+            return false;
+        }
+        let gone = handles.remove(&handle.id);
+        drop(handles);
+        drop(gone);
+        true
+    }
+
+    /// A file that is open as `path` was removed.
+    pub(super) fn unname(&self, path: &str) {
+        self.each_handle(|handle| handle.unname(path));
+    }
+
+    /// A file is to be removed now that it is closed.
+    pub(super) fn condemn(&self) {
+        self.doomed.fetch_add(1, Relaxed);
+        self.todo.wake_all();
+    }
+
+    /// One that is to be removed.
+    pub(super) fn condemned(&self) -> Option<Arc<Handle>> {
+        if self.doomed.load(Relaxed) == 0 {
+            return None;
+        }
+        let handles = self.handles.lock();
+        let found = handles.values().find(|handle| handle.is_condemned());
+        found.cloned()
+    }
+
+    /// It was removed.
+    pub(super) fn buried(&self, handle: &Handle) {
+        self.discharge(handle);
+        self.doomed.fetch_sub(1, Relaxed);
     }
 
     /// The lease of those who have the file open here.
@@ -762,7 +827,7 @@ impl Volume {
         let mut left = KVec::new();
         // Without memory those that were found so far have to do; the others end when they are answered.
         let _ = self.copy_handles(&mut left, |handle| handle.is_left());
-        for (tree, _) in left.iter().filter_map(|handle| handle.seat()) {
+        for tree in left.iter().filter_map(|handle| handle.tree()) {
             tree.abandon();
         }
     }
@@ -782,6 +847,7 @@ impl Volume {
         if let Some(keeper) = &keeper {
             keeper.stop();
         }
+        self.bury(Some(FAREWELL));
         let tree = self.state.lock().tree.take();
         if let Some(tree) = tree {
             tree.farewell(FAREWELL);

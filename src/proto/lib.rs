@@ -30,6 +30,7 @@ pub mod dialect;
 pub mod failover;
 pub mod frame;
 pub mod handshake;
+pub mod identity;
 pub mod lease;
 pub mod link;
 pub mod outcome;

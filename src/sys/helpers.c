@@ -28,6 +28,7 @@
 #include <linux/uio.h>
 #include <linux/user_namespace.h>
 #include <linux/wait.h>
+#include <linux/writeback.h>
 #include <linux/workqueue.h>
 #include <crypto/aes-cbc-macs.h>
 #include <crypto/arc4.h>
@@ -683,12 +684,43 @@ bool rsdfs_inode_dirty(struct inode *inode)
 	       mapping_tagged(inode->i_mapping, PAGECACHE_TAG_WRITEBACK);
 }
 
-/* As filemap_fdatawait_range() without the error, but ends with a kill. */
 void rsdfs_mapping_error(struct address_space *mapping, int error)
 {
 	mapping_set_error(mapping, error);
 }
 
+void rsdfs_start_writeback(struct super_block *sb)
+{
+	try_to_writeback_inodes_sb(sb, WB_REASON_SYNC);
+}
+
+/*
+ * What a subrequest of writeback could not write stays dirty. Folios of which only a part is there
+ * (netfslib's streaming writes) are not: it forgets which part when it ends their writeback.
+ */
+void rsdfs_netfs_keep_dirty(struct netfs_io_subrequest *subreq)
+{
+	struct address_space *mapping = subreq->rreq->mapping;
+	pgoff_t index = subreq->start >> PAGE_SHIFT;
+	pgoff_t last = (subreq->start + subreq->len - 1) >> PAGE_SHIFT;
+
+	if (subreq->rreq->origin != NETFS_WRITEBACK || !subreq->len)
+		return;
+	while (index <= last) {
+		struct folio *folio = filemap_get_folio(mapping, index);
+
+		if (IS_ERR(folio)) {
+			index++;
+			continue;
+		}
+		index = folio_next_index(folio);
+		if (folio_test_writeback(folio) && folio_test_uptodate(folio))
+			filemap_dirty_folio(mapping, folio);
+		folio_put(folio);
+	}
+}
+
+/* As filemap_fdatawait_range() without the error, but ends with a kill. */
 static int rsdfs_wait_writeback(struct address_space *mapping, loff_t start,
 				loff_t end)
 {

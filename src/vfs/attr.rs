@@ -169,15 +169,18 @@ pub(super) fn apply(inode: &Inode, attr: &Attr, before: &Before) -> Result {
     if attr.dir != (inode.kind() == Kind::Dir) {
         return Err(ESTALE);
     }
-    if node.is_left_behind() && !attr.is_twin(&node.state.lock().attr) {
+    if node.is_replaced(attr) {
         // Another file, on the target that the mount has gone to.
         return Err(ESTALE);
     }
-    node.identify(attr.id, before.asked.generation, volume.generation())?;
+    let moved = node.identify(attr, before.asked.generation, volume.generation())?;
     let writers = node.has_writers();
     let mut state = node.state.lock();
     if node.changes() != before.changes {
         // What was asked may be older than what was done here meanwhile.
+        if moved {
+            node.doubt();
+        }
         return Ok(());
     }
     let busy = before.dirty || inode.is_dirty();
@@ -190,6 +193,8 @@ pub(super) fn apply(inode: &Inode, attr: &Attr, before: &Before) -> Result {
         let trusted = own && !resized && options.cache() == Cache::Loose;
         changed |= attr.mtime != state.attr.mtime && !trusted;
     }
+    // What is cached is of the target before: it holds if the file is the same here to the last write.
+    changed |= moved && !state.attr.is_identical(attr);
     inode.set_attr(&shown(options, attr, !ahead));
     state.attr = *attr;
     state.checked = Some(before.asked);
@@ -213,11 +218,13 @@ pub(super) fn revalidate(
     let before = Before::new(inode);
     let attr = match inode.data().any_open() {
         Some(open) => volume.stat_handle(open.handle())?,
+        // All there is to know of a file that was given up is what was known.
+        None if inode.data().is_open() => return Ok(()),
         None => ask(&volume)?,
     };
     match apply(inode, &attr, &before) {
         // An open file is what it is.
-        Err(ESTALE) if inode.data().any_open().is_some() => Ok(()),
+        Err(ESTALE) if inode.data().is_open() => Ok(()),
         result => result,
     }
 }

@@ -141,7 +141,12 @@ impl Operations for Fs {
             return Ok(());
         }
         file.inode().sync()?;
-        file.take_error()
+        file.take_error()?;
+        let handle = &file.data().handle;
+        match handle.is_lost() && handle.is_staked() {
+            true => Err(EIO),
+            false => Ok(()),
+        }
     }
 
     fn release(inode: &Inode, file: Arc<Opened>) {
@@ -167,6 +172,7 @@ impl Operations for Fs {
 
     fn fsync(file: &File<Self>, start: i64, end: i64) -> Result {
         let inode = file.inode();
+        let mark = file.data().handle.written();
         inode.sync_range(start, end)?;
         file.take_error()?;
         let own = Arc::from(file.data());
@@ -174,14 +180,21 @@ impl Operations for Fs {
             .filter(|open| open.write)
             .or_else(|| inode.data().writer());
         match writer {
-            Some(open) => Ok(open.volume.flush(&open.handle)?),
-            None => Ok(()),
+            Some(open) => open.volume.flush(&open.handle)?,
+            None => return Ok(()),
         }
+        if start == 0 && end == i64::MAX {
+            file.data().handle.synced(mark);
+        }
+        Ok(())
     }
 
     fn before_use(file: &File<Self>, _at_end: bool) -> Result {
         let inode = file.inode();
         let open = file.data();
+        if open.handle.is_lost() {
+            return Err(EIO);
+        }
         if inode.is_unlinked() {
             return Ok(());
         }
@@ -191,6 +204,15 @@ impl Operations for Fs {
                 error => Err(error),
             },
         )
+    }
+
+    fn before_write(file: &File<Self>) -> Result {
+        let handle = &file.data().handle;
+        if handle.is_lost() {
+            return Err(EIO);
+        }
+        handle.touch();
+        Ok(())
     }
 
     fn unbuffered(inode: &Inode) -> bool {

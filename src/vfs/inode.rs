@@ -368,13 +368,24 @@ impl Operations for Fs {
         let moved = from
             .inode()
             .map_or_else(Attr::default, |inode| known(&inode));
-        match volume
-            .rename(old.as_str(), new.as_str(), replace, &moved)
-            .map_err(Error::from)
-        {
-            Err(EACCES | EBUSY) if replace && is_open(target.as_deref()) => {
+        // What is open is put aside, also if it is not open on the server just now.
+        let over_open = replace && is_open(target.as_deref());
+        let renamed = match over_open {
+            true => {
                 let (from, to) = ((old.as_str(), &moved), (new.as_str(), &replaced));
-                rename_over_open(&volume, from, to)?;
+                rename_over_open(&volume, from, to)
+            }
+            false => volume
+                .rename(old.as_str(), new.as_str(), replace, &moved)
+                .map_err(Error::from),
+        };
+        match renamed {
+            // Servers do not rename a directory while files below it are open.
+            Err(EACCES) if moved.dir => {
+                if !volume.set_aside_below(old.as_str())? {
+                    return Err(EACCES);
+                }
+                volume.rename(old.as_str(), new.as_str(), replace, &moved)?;
             }
             // There is something of that name: have it looked up, and the rename tried again.
             Err(EEXIST | EACCES | EREMOTE) if unseen => return Err(ESTALE),

@@ -79,7 +79,12 @@ impl WriteIo for Writing {
     }
 
     fn done(self: KBox<Self>, result: mount::Result<usize>) {
-        KBox::into_inner(self).0.done(result.map_err(Error::from));
+        let subreq = KBox::into_inner(self).0;
+        let kept = subreq.file().is_some_and(|open| open.handle().is_lost());
+        if result.is_err() && kept {
+            subreq.keep_dirty();
+        }
+        subreq.done(result.map_err(Error::from));
     }
 }
 
@@ -150,7 +155,19 @@ impl Operations for Fs {
         }
     }
 
+    fn before_writeback(inode: &Inode) -> Result {
+        let node = inode.data();
+        if let Some(open) = node.writer() {
+            open.volume().settle(open.handle());
+        }
+        match node.writer() {
+            None if node.has_writers() => Err(EIO),
+            _ => Ok(()),
+        }
+    }
+
     fn post_modify(inode: &Inode) {
+        inode.data().touch_writers();
         inode.data().modified.store(true, Relaxed);
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Node {
     id: Atomic<u64>,
     /// The generation of the volume that `id` is of; 0 if that is not known.
     generation: Atomic<u64>,
+    /// When the file was made, as the server says.
+    birth: Atomic<u64>,
     /// A directory.
     dir: Atomic<bool>,
     /// Counts what was done to the file here, other than to write to it.
@@ -106,6 +108,7 @@ impl Asked {
 pub(crate) struct Key {
     id: u64,
     generation: u64,
+    birth: u64,
     kind: Kind,
 }
 
@@ -114,6 +117,7 @@ impl Node {
         pin_init!(Self {
             id: Atomic::new(0),
             generation: Atomic::new(0),
+            birth: Atomic::new(0),
             dir: Atomic::new(false),
             changes: Atomic::new(0),
             modified: Atomic::new(false),
@@ -126,11 +130,13 @@ impl Node {
         })
     }
 
-    /// Whether it is what `key` means.
+    /// Whether it is what `key` means: on servers of one storage, also after a failover.
     pub(super) fn is(&self, key: &Key) -> bool {
+        let one_server = self.generation.load(Relaxed) == key.generation;
+        let one_storage = || key.birth != 0 && self.birth.load(Relaxed) == key.birth;
         key.id != 0
             && self.id.load(Relaxed) == key.id
-            && self.generation.load(Relaxed) == key.generation
+            && (one_server || one_storage())
             && self.dir.load(Relaxed) == (key.kind == Kind::Dir)
     }
 
@@ -138,6 +144,7 @@ impl Node {
     pub(super) fn set(&self, key: &Key) {
         self.id.store(key.id, Relaxed);
         self.generation.store(key.generation, Relaxed);
+        self.birth.store(key.birth, Relaxed);
         self.dir.store(key.kind == Kind::Dir, Relaxed);
     }
 
@@ -172,12 +179,10 @@ impl Node {
         self.snapshot.lock().clone()
     }
 
-    /// Whether the server was asked just before.
+    /// Whether the server was asked just before, and is not known to be lost since.
     pub(super) fn is_fresh(&self, volume: &Volume) -> bool {
-        self.state
-            .lock()
-            .checked
-            .is_some_and(|asked| asked.is_recent(volume))
+        let checked = self.state.lock().checked;
+        checked.is_some_and(|asked| asked.is_recent(volume)) && volume.stands()
     }
 
     /// The server is to be asked again.
@@ -186,17 +191,24 @@ impl Node {
     }
 
     /// Compares the server's number for a file with the one known; `ESTALE` if it is another file.
-    /// After a failover the numbers are others: then it is taken over.
-    pub(super) fn identify(&self, id: u64, before: u64, after: u64) -> Result {
+    /// After a failover the numbers are others: then it is taken over, and this is true.
+    pub(super) fn identify(&self, found: &Attr, before: u64, after: u64) -> Result<bool> {
+        let id = found.id;
         let known = (self.id.load(Relaxed), self.generation.load(Relaxed));
         if known.0 != 0 && id != 0 && known.0 != id && known.1 == before && before == after {
             return Err(ESTALE);
         }
         self.id.store(id, Relaxed);
+        self.birth.store(found.btime, Relaxed);
         // The answer may be of either, if there was a failover meanwhile.
         self.generation
             .store(if before == after { before } else { 0 }, Relaxed);
-        Ok(())
+        Ok(known.1 != before)
+    }
+
+    /// What was said of it on a new target was not taken over: it still has to be compared.
+    pub(super) fn doubt(&self) {
+        self.generation.store(0, Relaxed);
     }
 
     /// Enters an open file.
@@ -226,12 +238,12 @@ impl Node {
         }
     }
 
-    /// An open file that can be written to.
+    /// An open file that can be written to, and was not given up.
     pub(super) fn writer(&self) -> Option<Arc<Opened>> {
         self.find(|open| open.can_write())
     }
 
-    /// An open file that can be read from.
+    /// An open file that can be read from, and was not given up.
     pub(super) fn reader(&self) -> Option<Arc<Opened>> {
         self.find(|open| open.can_read())
     }
@@ -241,14 +253,29 @@ impl Node {
         self.any_open().map(|open| open.handle().lease().clone())
     }
 
-    /// Any open file.
+    /// Any open file that was not given up.
     pub(super) fn any_open(&self) -> Option<Arc<Opened>> {
         self.find(|_| true)
     }
 
-    /// Whether it is open on a target that the mount has left though it works.
-    pub(super) fn is_left_behind(&self) -> bool {
-        self.opens.lock().iter().any(|open| open.handle().is_left())
+    /// Whether it is open, also if that was given up.
+    pub(super) fn is_open(&self) -> bool {
+        !self.opens.lock().is_empty()
+    }
+
+    /// Whether it is open, and what a server says now of its name is about another file.
+    pub(super) fn is_replaced(&self, found: &Attr) -> bool {
+        let opens = self.opens.lock();
+        let another = |open: &Arc<Opened>| open.volume().is_another(open.handle(), found);
+        opens.iter().any(another)
+    }
+
+    /// It is being written to.
+    pub(super) fn touch_writers(&self) {
+        let opens = self.opens.lock();
+        for open in opens.iter().filter(|open| open.can_write()) {
+            open.handle().touch();
+        }
     }
 
     /// Whether the file is open for writing.
@@ -258,7 +285,8 @@ impl Node {
 
     fn find(&self, wanted: impl Fn(&Opened) -> bool) -> Option<Arc<Opened>> {
         let opens = self.opens.lock();
-        opens.iter().find(|open| wanted(open)).cloned()
+        let wanted = |open: &&Arc<Opened>| wanted(open) && !open.handle().is_lost();
+        opens.iter().find(wanted).cloned()
     }
 }
 
@@ -291,6 +319,7 @@ pub(super) fn obtain(
     let key = Key {
         id,
         generation,
+        birth: found.btime,
         kind: kind_of(found),
     };
     let ino = if found.id != 0 { found.id } else { hash(path) };

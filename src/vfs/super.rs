@@ -159,7 +159,10 @@ impl Operations for Fs {
 
     fn ready(sb: &SuperBlock) -> Result {
         let mounted = sb.data();
-        let control = Control::new(&mounted.volume.0, sb.device())?;
+        let root = sb.root_inode().ok_or(EINVAL)?;
+        let write_back = move || root.super_block().start_writeback();
+        let write_back = KBox::new(write_back, GFP_KERNEL)?;
+        let control = Control::new(&mounted.volume.0, sb.device(), write_back)?;
         *mounted.control.lock() = Some(control);
         Ok(())
     }

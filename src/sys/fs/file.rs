@@ -151,6 +151,9 @@ pub(crate) trait Operations: Type {
     /// The inode's size and pages are about to be used; `at_end` if just the size is.
     fn before_use(file: &File<Self>, at_end: bool) -> Result;
 
+    /// Something is about to be written through the file, at any place.
+    fn before_write(file: &File<Self>) -> Result;
+
     /// Whether I/O goes around the page cache: no shared writable mappings then.
     fn unbuffered(inode: &Inode<Self>) -> bool;
 }
@@ -324,6 +327,9 @@ unsafe extern "C" fn write_iter<T: FileSystem>(
         (bindings::rsdfs_fs_RSDFS_IOCB_DSYNC | bindings::rsdfs_fs_RSDFS_IOCB_SYNC) as i32;
     // SAFETY: The VFS holds the file during the call.
     let file = unsafe { File::<T>::from_raw((*iocb).ki_filp) };
+    if let Err(error) = T::before_write(file) {
+        return error.to_errno() as isize;
+    }
     if file.flags().append() {
         if let Err(error) = T::before_use(file, true) {
             return error.to_errno() as isize;

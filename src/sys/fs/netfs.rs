@@ -148,6 +148,14 @@ impl<T: Type> Subreq<T, Write> {
     }
 }
 
+impl<T: Type> Subreq<T, Write> {
+    /// What is not written now stays dirty, if it is of the page cache: pages of which all is there, that is.
+    pub(crate) fn keep_dirty(&self) {
+        // SAFETY: By the type invariant; the pages are under writeback until it is ended.
+        unsafe { bindings::rsdfs_netfs_keep_dirty(self.raw.as_ptr()) };
+    }
+}
+
 impl<T: Type, D: Direction> Drop for Subreq<T, D> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant; nobody uses `self` after this.
@@ -163,6 +171,9 @@ pub(crate) trait Operations: Type {
         file: Option<&File<Self>>,
         write: bool,
     ) -> Result<Arc<Self::File>>;
+
+    /// Pages are about to be written back. If that fails, they stay dirty.
+    fn before_writeback(inode: &Inode<Self>) -> Result;
 
     /// Chooses the open file for the writing back of pages. Without one the pages are lost, and the
     /// next to sync or close the file gets `EIO`.
@@ -216,7 +227,7 @@ impl<T: FileSystem> Table<T> {
         release_folio: Some(bindings::netfs_release_folio),
         invalidate_folio: Some(bindings::netfs_invalidate_folio),
         direct_IO: Some(bindings::noop_direct_IO),
-        writepages: Some(bindings::netfs_writepages),
+        writepages: Some(writepages::<T>),
         migrate_folio: Some(bindings::filemap_migrate_folio),
         ..pin_init::zeroed()
     };
@@ -283,6 +294,18 @@ unsafe extern "C" fn free_request<T: FileSystem>(rreq: *mut bindings::netfs_io_r
             drop(<Arc<T::File> as ForeignOwnable>::from_foreign(private));
         }
     }
+}
+
+unsafe extern "C" fn writepages<T: FileSystem>(
+    mapping: *mut bindings::address_space,
+    control: *mut bindings::writeback_control,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: The caller holds the inode, and its mapping with it.
+        T::before_writeback(unsafe { Inode::<T>::from_raw((*mapping).host) })?;
+        // SAFETY: Passed on as they came.
+        Ok(unsafe { bindings::netfs_writepages(mapping, control) })
+    })
 }
 
 unsafe extern "C" fn begin_writeback<T: FileSystem>(rreq: *mut bindings::netfs_io_request) {

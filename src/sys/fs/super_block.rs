@@ -66,6 +66,21 @@ impl<T: Type> SuperBlock<T> {
         (device >> MINOR_BITS, device & ((1 << MINOR_BITS) - 1))
     }
 
+    /// The inode of its root directory, from [`Operations::ready`] to [`Operations::closing`].
+    pub(crate) fn root_inode(&self) -> Option<ARef<Inode<T>>> {
+        // SAFETY: By the type invariant; the root keeps its inode, and stays as long as the superblock is in use.
+        unsafe {
+            let root = (*self.as_ptr()).s_root;
+            (!root.is_null()).then(|| Inode::from_raw((*root).d_inode).into())
+        }
+    }
+
+    /// Starts to write back all that is dirty, unless it is being unmounted.
+    pub(crate) fn start_writeback(&self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::rsdfs_start_writeback(self.as_ptr()) };
+    }
+
     /// The file system's own data.
     pub(crate) fn data(&self) -> ArcBorrow<'_, T::Super> {
         // SAFETY: By the type invariant; the count that `s_fs_info` holds lasts as long as `self`.

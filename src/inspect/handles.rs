@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/proc/fs/rsdfs/handles`: the open files of all mounts, where they are open and how they are.
+
+use crate::{
+    mount::{
+        handle::Condition,
+        volume::Volume,
+        world::World, //
+    },
+    sys::proc::{
+        SeqFile,
+        Show, //
+    }, //
+};
+use core::fmt::Write as _;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use rsdfs_proto::dfs::escape::escaped;
+
+/// The file.
+pub(super) struct Handles {
+    pub(super) world: Arc<World>,
+}
+
+impl Show for Handles {
+    fn show(&self, out: &mut SeqFile) -> Result {
+        for volume in self.world.volumes()? {
+            show(out, &volume)?;
+        }
+        Ok(())
+    }
+}
+
+fn show(out: &mut SeqFile, volume: &Volume) -> Result {
+    let generation = volume.generation();
+    for handle in volume.handles()? {
+        let look = handle.look(generation)?;
+        let path = core::str::from_utf8(&look.path).unwrap_or("?");
+        let target = look.tree.as_ref().map_or("none", |tree| {
+            core::str::from_utf8(tree.path()).unwrap_or("?")
+        });
+        let at = look.tree.as_ref().map_or(0, |tree| tree.generation());
+        let access = match (look.how.read, look.how.write) {
+            (true, true) => "rw",
+            (_, true) => "w",
+            _ => "r",
+        };
+        write!(
+            out,
+            "mount={} path={} target={} generation={at} state={} access={access}",
+            escaped(volume.path()),
+            escaped(path),
+            escaped(target),
+            look.condition.name(),
+        )
+        .map_err(|_| EINVAL)?;
+        if let Some(file) = look.file {
+            write!(out, " id={:x}:{:x}", file.persistent, file.volatile).map_err(|_| EINVAL)?;
+        }
+        if let Condition::Lost(cause) = look.condition {
+            write!(out, " cause={}", cause.name()).map_err(|_| EINVAL)?;
+        }
+        writeln!(out).map_err(|_| EINVAL)?;
+    }
+    Ok(())
+}

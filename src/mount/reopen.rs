@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Open files on the tree of the moment: opened again, by path, when they are used first on it.
+//!
+//! The answer to that says whether it is the same file (`proto::identity`); what it has to be like, the mount's option
+//! `reopen` says, or else what is at stake ([`Handle::is_staked`]). A file that will not do is closed again
+//! and never written to.
+
+use super::{
+    durable::{
+        self,
+        Grant, //
+    },
+    handle::{
+        text,
+        Cause,
+        Claim,
+        Handle,
+        Seat, //
+    },
+    ops::{
+        attr_of_all,
+        call,
+        close,
+        open,
+        parse_info,
+        Opened, //
+    },
+    tree::{
+        On,
+        Tree, //
+    },
+    volume::Volume,
+    Attr,
+    Error,
+    Result, //
+};
+use crate::{
+    sys::{
+        thread::NoFs,
+        time::now_ms, //
+    },
+    transport::conn::Reason, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use rsdfs_proto::{
+    identity::{
+        Likeness,
+        Rule, //
+    },
+    smb2::{
+        info,
+        query_info::QueryInfo,
+        FileId, //
+    },
+    status::{
+        Class,
+        NtStatus, //
+    }, //
+};
+
+/// After how long a file that was not found on the present tree is looked for again, in milliseconds.
+const AGAIN: u64 = 1000;
+
+impl Volume {
+    /// Opens a file again where the mount is now, if it is to be had there.
+    pub(super) fn take_along(&self, handle: &Arc<Handle>) -> Result {
+        self.with(handle, |_, _| Ok(()))
+    }
+
+    /// Runs an operation on an open file, which is opened again first if need be.
+    pub(super) fn with<T>(
+        &self,
+        handle: &Arc<Handle>,
+        mut operation: impl FnMut(&On<'_>, FileId) -> Result<T>,
+    ) -> Result<T> {
+        self.run(|present| {
+            let mut again = false;
+            loop {
+                let (tree, file) = self.seat(present, handle)?;
+                let elsewhere = !Arc::ptr_eq(&tree, present);
+                let result = operation(&present.with(&tree), file);
+                let mended = match result {
+                    Err(Error::Lost) => elsewhere,
+                    Err(Error::Status(status)) if status.class() == Class::HandleGone => {
+                        !core::mem::replace(&mut again, true)
+                    }
+                    Err(Error::Status(status)) => elsewhere && tree.gone(status).is_some(),
+                    _ => false,
+                };
+                if !mended {
+                    return result;
+                }
+                handle.forget(file);
+            }
+        })
+    }
+
+    /// Where a file is open: on the `present` tree, or on the one before if the mount has left that
+    /// though it works, and the file is to stay there for now, or is not to be had on the present one.
+    /// Opens it again if need be.
+    pub(super) fn seat(&self, present: &On<'_>, handle: &Handle) -> Result<Seat> {
+        loop {
+            let old = handle.seat()?;
+            if let Some((tree, file)) = &old {
+                let stays = tree.leaving().is_some_and(|at| now_ms() < at);
+                if Arc::ptr_eq(tree, present) || stays && !tree.session().is_over() {
+                    return Ok((tree.clone(), *file));
+                }
+            }
+            // Nothing to claim: look again at what somebody else has made of it.
+            if let Some(claim) = handle.claim(old.as_ref(), present.deadline())? {
+                self.reopen(present, handle, claim)?;
+            }
+        }
+    }
+
+    /// Opens a file again: as the server kept it, or else by its path, if there is the same one. If there is not, it
+    /// stays where it is if that works still, and is looked for again after a second; otherwise it is given up.
+    fn reopen(&self, present: &On<'_>, handle: &Handle, claim: Claim<'_>) -> Result {
+        let old = (claim.seat()).filter(|(tree, _)| tree.leaving().is_some() && !tree.is_dead());
+        if let Some((file, grant)) = durable::resume(present, handle)? {
+            self.reopened(handle, claim, (Arc::clone(present), file), (None, grant));
+            return Ok(());
+        }
+        let found = match self.find(present, handle, old.as_ref()) {
+            Err(Error::Status(status)) if is_no_file(status) => Err(Cause::Missing),
+            Err(Error::Status(status)) if old.is_some() && present.gone(status).is_none() => {
+                Err(Cause::Missing)
+            }
+            found => found?.ok_or(Cause::Replaced),
+        };
+        match (found, old) {
+            (Ok((file, attr, grant)), _) => {
+                self.reopened(
+                    handle,
+                    claim,
+                    (Arc::clone(present), file),
+                    (Some(&attr), grant),
+                );
+                Ok(())
+            }
+            (Err(_), Some((tree, _))) => {
+                tree.leave(now_ms().saturating_add(AGAIN));
+                Ok(())
+            }
+            (Err(cause), None) => {
+                self.lose(handle, cause);
+                Err(Error::Kernel(EIO))
+            }
+        }
+    }
+
+    /// Opens what has the name of an open file now, if that will do for it.
+    fn find(
+        &self,
+        present: &On<'_>,
+        handle: &Handle,
+        old: Option<&Seat>,
+    ) -> Result<Option<Opened>> {
+        let path = handle.path()?;
+        let (file, attr, grant) = open(present, text(&path), handle.again(), handle.lease(), None)?;
+        if self.is_the_one(present, handle, old, &attr) {
+            return Ok(Some((file, attr, grant)));
+        }
+        close(present, file);
+        Ok(None)
+    }
+
+    /// Notes that an open file was opened again.
+    fn reopened(
+        &self,
+        handle: &Handle,
+        claim: Claim<'_>,
+        seat: Seat,
+        (attr, grant): (Option<&Attr>, Grant),
+    ) {
+        handle.put_grant(grant);
+        if let Some((tree, spare)) = claim.opened(seat, attr) {
+            close(&On::new(&tree, None), spare);
+        }
+        self.seeker.counters.reopened.add();
+    }
+
+    /// Whether what is found under the name of an open file will do for it. While that is open still at the server that
+    /// the mount has left, it has to be the same.
+    fn is_the_one(
+        &self,
+        present: &On<'_>,
+        handle: &Handle,
+        old: Option<&Seat>,
+        found: &Attr,
+    ) -> bool {
+        let likeness = handle.compare(found, present);
+        let Some((tree, file)) = old else {
+            return self.rule(handle).accepts(likeness);
+        };
+        if likeness == Likeness::Same {
+            return true;
+        }
+        // What is known may be out of date.
+        let mark = handle.mark();
+        let here = call(&present.with(tree), &QueryInfo::of::<info::All>(*file))
+            .and_then(|answer| Ok(attr_of_all(&parse_info(&answer)?)));
+        match here {
+            Ok(here) => {
+                handle.learn(&here, tree, mark);
+                handle.compare(found, present) == Likeness::Same
+            }
+            Err(Error::Interrupted | Error::Timeout | Error::Kernel(_)) => false,
+            // It is not open there any more.
+            Err(_) => self.rule(handle).accepts(likeness),
+        }
+    }
+
+    /// What a file must be like to be taken for this one.
+    fn rule(&self, handle: &Handle) -> Rule {
+        self.options().reopen().unwrap_or(match handle.is_staked() {
+            true => Rule::Strict,
+            false => Rule::SameSize,
+        })
+    }
+
+    /// Whether what a server says of the name of an open file is about another one.
+    pub(crate) fn is_another(&self, handle: &Handle, found: &Attr) -> bool {
+        let Some(present) = self
+            .view()
+            .tree
+            .filter(|tree| !handle.is_open_in(tree.generation()))
+        else {
+            return false;
+        };
+        let likeness = handle.compare(found, &present);
+        match handle.is_lost() || handle.is_left() {
+            true => likeness != Likeness::Same,
+            false => !self.rule(handle).accepts(likeness),
+        }
+    }
+
+    /// Closes the open files below a directory, so that a server lets it be renamed. They are opened again when they are
+    /// used. Says whether there are any.
+    pub(crate) fn set_aside_below(&self, path: &str) -> Result<bool> {
+        let _scope = NoFs::enter();
+        let mut below = KVec::new();
+        self.copy_handles(&mut below, |handle| handle.is_below(path))?;
+        let mut any = false;
+        for handle in below {
+            if let Some((tree, file)) = handle.set_aside() {
+                drop(handle.take_grant());
+                close(&On::new(&tree, None), file);
+                any = true;
+            }
+        }
+        Ok(any)
+    }
+
+    /// Opens what there is something at stake for on a new tree, before anything else is done there.
+    pub(super) fn reclaim(&self, tree: &Arc<Tree>) {
+        let mut staked = KVec::new();
+        // Without memory those that were found so far have to do; the others are opened when they are used.
+        let _ = self.copy_handles(&mut staked, |handle| handle.is_staked());
+        for handle in staked {
+            match self.seat(&On::new(tree, None), &handle) {
+                Err(Error::Lost) => return self.lost(tree, Reason::Gone),
+                // What is wrong with the file, its user learns.
+                _ => {}
+            }
+        }
+    }
+
+    /// Opens a file again, or gives it up, if there is something at stake and the mount has a tree: so that it is known
+    /// before its pages are sent.
+    pub(crate) fn settle(&self, handle: &Handle) {
+        let view = self.view();
+        let Some(tree) = view.tree.filter(|_| view.up && handle.is_staked()) else {
+            return;
+        };
+        let _scope = NoFs::enter();
+        if let Err(Error::Lost) = self.seat(&On::new(&tree, self.deadline()), handle) {
+            self.lost(&tree, Reason::Gone);
+        }
+    }
+
+    /// Gives up an open file: whatever is done with it fails with `EIO` until it is closed.
+    pub(super) fn lose(&self, handle: &Handle, cause: Cause) {
+        let (news, seat) = handle.lose(cause);
+        if let Some((tree, file)) = seat {
+            drop(handle.take_grant());
+            close(&On::new(&tree, None), file);
+        }
+        if news {
+            self.seeker.counters.lost.add();
+            let path = handle.path().unwrap_or_default();
+            pr_warn!(
+                "{}: open file {} is lost: {}\n",
+                self.path(),
+                text(&path),
+                cause.name(),
+            );
+        }
+    }
+}
+
+/// Whether this says that there is no file of that name.
+fn is_no_file(status: NtStatus) -> bool {
+    matches!(Error::Status(status).into(), ENOENT | ENOTDIR | EISDIR)
+}
