@@ -93,6 +93,41 @@ mend() {
 	esac
 }
 
+# hold_files: a process that holds files open, for `fd`. (Whenever the shell writes through a descriptor of its own, it
+# closes a duplicate, which writes back.)
+hold_files() {
+	mkfifo "$TMP/fd.in" "$TMP/fd.out"
+	python3 -S -E -c 'import errno, os, sys
+files, modes = {}, {"r": os.O_RDONLY, "rw": os.O_RDWR, "w": os.O_WRONLY}
+def do(what, name, *words):
+    if what == "open": files[name] = os.open(words[1], modes[words[0]])
+    elif what == "read": return os.pread(files[name], 4096, 0).decode().splitlines()[0]
+    elif what == "write": os.pwrite(files[name], (words[0] + "\n").encode(), 0)
+    elif what == "sync": os.fsync(files[name])
+    elif what == "stat": os.fstat(files[name])
+    elif what == "close": os.close(files.pop(name))
+    return "OK"
+while True:
+    words = open(sys.argv[1]).read().split()
+    if not words: break
+    try: answer = do(*words)
+    except OSError as e: answer = errno.errorcode[e.errno]
+    with open(sys.argv[2], "w") as out: print(answer, file=out)' "$TMP/fd.in" "$TMP/fd.out" &
+	HOLDER=$!
+}
+
+# fd open NAME r|rw|w PATH, fd write NAME WORD, fd read|sync|stat|close NAME: at its beginning; OK, the first line that
+# was read, or the errno. drop_files: closes all.
+fd() {
+	echo "$*" >"$TMP/fd.in"
+	cat "$TMP/fd.out"
+}
+drop_files() {
+	: >"$TMP/fd.in"
+	wait "$HOLDER"
+	rm "$TMP/fd.in" "$TMP/fd.out"
+}
+
 # forget: an empty referral cache, so that a link's first target is the first again.
 forget() {
 	[ ! -w /proc/fs/rsdfs/dfscache ] || echo flush >/proc/fs/rsdfs/dfscache
