@@ -169,7 +169,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         dir: args.dir.clone(),
         there: list(&args.dir)?,
         next: 0,
-        random: args.seed | 1 << 40,
+        random: args.seed | (1 << 40),
     };
     let mut left: Vec<&str> = (0..args.rounds).flat_map(|_| OPERATIONS).collect();
     let (mut errors, mut wrong, mut longest) = (BTreeMap::<String, u32>::new(), 0, 0.0_f64);
