@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # What the cases share: links to mount, the verifying writer, who serves a mount. Not a case itself (not executable).
-# FSTYPE=cifs runs the logic of a case against the kernel's own client, to check the case; LINK=NAME mounts that
+# FSTYPE=cifs runs the logic of a case against the kernel's own client, to check the case; BEHIND=NAME mounts that
 # link instead of the one a case names.
 
 . /opt/rsdfs/lib.sh
@@ -15,7 +15,7 @@ declare -A ADDRESS=([dc1]=10.123.0.5 [dc2]=10.123.0.6 [root]=10.123.0.10 [t1]=10
 
 # mount_dev DEVICE [OPTIONS [NAME]], mount_link LINK [OPTIONS [NAME]].
 mount_dev() { mount_at "$FSTYPE" "$1" "${2:-}" "${3:-m}"; }
-mount_link() { mount_dev "//root/dfstest/${LINK:-$1}" "${2:-}" "${3:-m}"; }
+mount_link() { mount_dev "//root/dfstest/${BEHIND:-$1}" "${2:-}" "${3:-m}"; }
 
 # need_mount LINK [OPTIONS]: a check; without the mount the case is over.
 need_mount() {
