@@ -16,6 +16,7 @@ pub(crate) mod attempt;
 mod control;
 pub(crate) mod counters;
 mod durable;
+mod files;
 mod former;
 pub(crate) mod handle;
 pub(crate) mod io;

@@ -74,7 +74,6 @@ pub(crate) struct Handle {
     /// Counts the writes through it, and how many of them were synced.
     written: Atomic<u64>,
     synced: Atomic<u64>,
-    locked: AtomicFlag,
     /// Somebody holds the claim; with `settled`, for those who wait for that to end.
     claimed: AtomicFlag,
     #[pin]
@@ -135,9 +134,6 @@ pub(crate) enum Cause {
     Missing,
     /// There is another file of its name.
     Replaced,
-    /// A lock on it was not to be had again.
-    #[expect(dead_code, reason = "no user yet")]
-    Lock,
 }
 
 impl Cause {
@@ -146,7 +142,6 @@ impl Cause {
         match self {
             Cause::Missing => "missing",
             Cause::Replaced => "replaced",
-            Cause::Lock => "lock",
         }
     }
 }
@@ -257,7 +252,6 @@ impl Handle {
                 grant <- new_mutex!(Some(grant)),
                 written: Atomic::new(0),
                 synced: Atomic::new(0),
-                locked: AtomicFlag::new(false),
                 claimed: AtomicFlag::new(false),
                 settled <- WaitQueue::new(),
                 state <- new_mutex!(State {
@@ -369,16 +363,10 @@ impl Handle {
         self.synced.store(mark, Relaxed);
     }
 
-    /// There are locks on it, or none any more.
-    #[expect(dead_code, reason = "no user yet")]
-    pub(super) fn set_locked(&self, locked: bool) {
-        self.locked.store(locked, Relaxed);
-    }
-
-    /// Whether there is something at stake: data that was not synced, or locks. Then it is opened again before
-    /// anything else, and only if it is the same file for sure.
+    /// Whether there is something at stake: data that was not synced. Then it is opened again before anything
+    /// else, and only if it is the same file for sure.
     pub(crate) fn is_staked(&self) -> bool {
-        self.locked.load(Relaxed) || self.written.load(Relaxed) != self.synced.load(Relaxed)
+        self.written.load(Relaxed) != self.synced.load(Relaxed)
     }
 
     /// Goes with a question for its attributes, to [`Self::learn`] with the answer.
@@ -482,13 +470,11 @@ impl Handle {
         drop(gone);
     }
 
-    /// Closes it on the server, for now: what is to be closed there. Not if it has locks, which would be lost.
+    /// Closes it on the server, for now: what is to be closed there.
     pub(super) fn set_aside(&self) -> Option<Seat> {
         let mut state = self.state.lock();
         match state.phase {
-            Phase::Open(_) if !self.locked.load(Relaxed) => {
-                mem::replace(&mut state.phase, Phase::Stale).into_seat()
-            }
+            Phase::Open(_) => mem::replace(&mut state.phase, Phase::Stale).into_seat(),
             _ => None,
         }
     }
