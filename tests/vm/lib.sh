@@ -67,6 +67,19 @@ now() {
 	echo $((10#$up * 10))
 }
 
+# restart_vm FILE: starts the VM anew (a case that does has a line "# restarts"). The case begins again, with RESUMED
+# naming a copy of FILE. If a check has failed, the case is over instead.
+restart_vm() {
+	[ $BAD = 0 ] || finish
+	{
+		echo "resume $(basename "$0") $(stat -c %s "$1")"
+		cat "$1"
+	} | dd of=/dev/vdc bs=64k iflag=fullblock conv=notrunc,fsync status=none
+	sleep 0.3
+	echo b >/proc/sysrq-trigger
+	sleep 60
+}
+
 # took COMMAND...: runs it, its milliseconds into MS; its status is that of the command.
 took() {
 	local t0=${EPOCHREALTIME/./} rc
