@@ -91,7 +91,12 @@ pub(super) fn fetch(
         Ok(blob) => Entry::parse(path, blob, Instant(now_ms())),
         Err(error) => {
             asked.answered(Err(error));
-            return Err(error.into());
+            return Err(match error {
+                Error::Status(NtStatus::BUFFER_OVERFLOW | NtStatus::BUFFER_TOO_SMALL) => {
+                    refuse(seeker, session, Flaw::Long)
+                }
+                error => error.into(),
+            });
         }
     };
     asked.answered(match &entry {

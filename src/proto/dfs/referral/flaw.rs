@@ -30,6 +30,8 @@ pub enum Flaw {
     Names,
     /// It has targets where names were asked for.
     NoNames,
+    /// It has more bytes than are taken.
+    Long,
 }
 
 impl Flaw {
@@ -47,6 +49,7 @@ impl Flaw {
             Self::Consumed => "it is not about the path that was asked for",
             Self::Names => "it lists names instead of targets",
             Self::NoNames => "it has targets instead of names",
+            Self::Long => "it has more than 64 KiB",
         }
     }
 }
