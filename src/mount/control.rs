@@ -118,7 +118,7 @@ impl Volume {
             _ if outlook.first => Standing::Home,
             _ => Standing::Away,
         };
-        (standing, outlook.index)
+        (standing, outlook.index())
     }
 
     /// What is open and what waits.
@@ -283,6 +283,7 @@ impl Volume {
         if found.path() != tree.path() {
             self.switch(&tree, found, Why::Asked, began)?;
         }
+        self.prefer_here();
         if index.is_some() {
             self.upkeep.hold(Some(self.generation()));
         }

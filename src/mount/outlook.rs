@@ -6,6 +6,7 @@ use super::{
     reconnect::{
         course,
         rebase,
+        Cached,
         Course,
         Seeker,
         MAX_DEPTH, //
@@ -22,7 +23,7 @@ use rsdfs_proto::dfs::path::{
 const MAX_OUTLOOK: usize = 256;
 
 /// Where a mount could be, by the referrals in the cache.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Outlook {
     /// There is a referral for it.
     pub(crate) known: bool,
@@ -30,12 +31,26 @@ pub(crate) struct Outlook {
     pub(crate) listed: bool,
     /// Its present place is the first one.
     pub(crate) first: bool,
-    /// The target of the first referral that leads to its present place.
-    pub(crate) index: Option<usize>,
     /// A referral asks for returning to the first target (MS-DFSC 2.2.4, TargetFailback).
     pub(crate) failback: bool,
     /// How many targets were looked at.
     seen: usize,
+    /// The referrals that lead to its present place, the last one first, and by which target.
+    trail: KVec<(Cached, usize)>,
+}
+
+impl Outlook {
+    /// The target of the first referral that leads to its present place.
+    pub(crate) fn index(&self) -> Option<usize> {
+        self.trail.last().map(|(_, index)| *index)
+    }
+
+    /// Makes its present place the one to begin with the next time.
+    pub(crate) fn prefer(&self) {
+        for (referral, index) in self.trail.iter() {
+            referral.set_hint(*index);
+        }
+    }
 }
 
 /// Compares `present`, where `path` is served from, with what the referrals say. Does no I/O.
@@ -76,6 +91,7 @@ fn expand(
         if outlook.seen > MAX_OUTLOOK || depth > MAX_DEPTH {
             return Ok(());
         }
+        let listed = outlook.listed;
         match rebase(&referral, target.index, path, &mut buffer) {
             Ok(Some(target)) => {
                 let at = (depth.saturating_add(1), first && rank == 0);
@@ -84,8 +100,8 @@ fn expand(
             Ok(None) => place(path, outlook),
             Err(_) => {}
         }
-        if depth == 0 && outlook.listed && outlook.index.is_none() {
-            outlook.index = Some(target.index);
+        if outlook.listed && !listed {
+            (outlook.trail).push((referral.clone(), target.index), GFP_KERNEL)?;
         }
     }
     Ok(())

@@ -107,7 +107,7 @@ pub(crate) fn race(
 }
 
 /// Reaches `path` by the first target of each referral on the way and no other, but for the first
-/// referral by target `pick` if there is one.
+/// referral by target `pick` if there is one. They are not preferred for that until the mount has moved.
 #[inline(never)]
 pub(crate) fn follow(
     seeker: &Arc<Seeker>,
@@ -133,12 +133,10 @@ pub(crate) fn follow(
     let target = rebase(&referral, index, path, &mut buffer)?;
     let mut text = KVec::new();
     copy_path(&mut text, target.as_ref().unwrap_or(path))?;
-    let tree = probed(seeker, &text, || match &target {
+    probed(seeker, &text, || match &target {
         None => direct(seeker, path, depth, attempt),
         Some(target) => follow(seeker, target, depth.saturating_add(1), None, attempt),
-    })?;
-    referral.set_hint(index);
-    Ok(tree)
+    })
 }
 
 /// Tries the target `path` with its whole stack; counts it and says what came of it.

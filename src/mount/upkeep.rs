@@ -316,6 +316,17 @@ impl Volume {
         }
     }
 
+    /// The mount has moved: it, and others, begin here the next time.
+    pub(super) fn prefer_here(&self) {
+        let Some(tree) = self.view().tree else {
+            return;
+        };
+        let present = core::str::from_utf8(tree.path()).unwrap_or_default();
+        if let (Ok(path), Ok(present)) = (Path::parse(self.path()), Path::parse(present)) {
+            reconnect::outlook(&self.seeker, &path, &present).prefer();
+        }
+    }
+
     /// Runs what takes time on the work queue, one at a time.
     fn spawn(
         self: &Arc<Self>,
@@ -359,7 +370,9 @@ impl Volume {
         };
         let began = now_us();
         if ops::check_directory(&On::new(&candidate, attempt.patience())).is_ok() {
-            let _ = self.switch(present, candidate, why, began);
+            if self.switch(present, candidate, why, began).is_ok() {
+                self.prefer_here();
+            }
         }
         Outcome::Probed(None)
     }
