@@ -45,6 +45,7 @@ extern unsigned int rsdfs_cache_max;
 
 /* net: namespaces */
 struct net *rsdfs_net_current(void);
+bool rsdfs_net_is_first(const struct net *net);
 struct net *rsdfs_net_hold(struct net *net);
 void rsdfs_net_put(struct net *net);
 unsigned int rsdfs_net_inum(const struct net *net);
@@ -81,6 +82,7 @@ void rsdfs_delayed_work_init(struct delayed_work *work, work_func_t fn);
 #define RSDFS_SOCK_BROKEN 8	/* an error, or not connected */
 int rsdfs_sock_create(struct net *net, bool v6, unsigned int user_timeout_ms,
 		      struct socket **sock);
+int rsdfs_udp_create(struct net *net, bool v6, struct socket **sock);
 int rsdfs_sock_connect(struct socket *sock, bool v6, const u8 *addr, u16 port,
 		       u32 scope);
 unsigned int rsdfs_sock_poll(struct socket *sock);
@@ -95,6 +97,9 @@ int rsdfs_sock_send_iter(struct socket *sock, struct iov_iter *iter,
 int rsdfs_sock_recv(struct socket *sock, void *data, size_t len);
 int rsdfs_sock_recv_iter(struct socket *sock, struct iov_iter *iter,
 			 size_t len);
+
+/* file: as the current task sees it */
+long rsdfs_read_file(const char *path, void *buffer, size_t len);
 
 /* iter */
 bool rsdfs_iter_is_kernel(const struct iov_iter *iter);

@@ -25,6 +25,7 @@ pub(crate) mod lease;
 pub(crate) mod links;
 pub(crate) mod list;
 mod nameless;
+pub(crate) mod names;
 mod once;
 pub(crate) mod ops;
 pub(crate) mod options;

@@ -14,6 +14,7 @@ pub(crate) mod cred;
 pub(crate) mod crypto;
 pub(crate) mod dns;
 pub(crate) mod errno;
+pub(crate) mod file;
 pub(crate) mod fmt;
 pub(crate) mod fs;
 pub(crate) mod global;
@@ -27,6 +28,7 @@ pub(crate) mod thread;
 pub(crate) mod time;
 pub(crate) mod timer;
 pub(crate) mod trace;
+pub(crate) mod udp;
 pub(crate) mod wait;
 pub(crate) mod work;
 

@@ -9,6 +9,7 @@ use crate::{
         Holder, //
     },
     mount::{
+        names::Names,
         reconnect::Cached,
         world::{
             Account,
@@ -106,6 +107,7 @@ fn probe(world: &World, input: &[u8]) -> Result {
     let anybody = Account {
         options: Arc::new(Options::new(0, 0), GFP_KERNEL)?,
         net: Net::current(),
+        names: Arc::pin_init(Names::none(), GFP_KERNEL)?,
     };
     let mut random = 1u64;
     for _ in 0..count {

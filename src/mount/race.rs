@@ -197,15 +197,26 @@ impl<'a> Race<'a> {
                 }
                 Action::GiveUp(reason) => {
                     self.keep_health(machine.slots());
-                    let deadline = matches!(reason, failover::Reason::Deadline(_));
-                    let worst = self.worst.take();
-                    return Err(match worst {
-                        Some(worst) if !deadline => worst,
-                        _ => Trouble::new(ETIMEDOUT, "no target could be reached in time"),
+                    return Err(match self.worst.take() {
+                        Some(worst) if !matches!(reason, failover::Reason::Deadline(_)) => worst,
+                        worst => self.too_late(worst)?,
                     });
                 }
             }
         }
+    }
+
+    /// There was not time enough, and `worst` is what is known besides.
+    #[inline(never)]
+    fn too_late(&self, worst: Option<Trouble>) -> Result<Trouble> {
+        let mut path = KVec::new();
+        copy_path(&mut path, self.path)?;
+        let path = core::str::from_utf8(&path).unwrap_or_default();
+        let late = Trouble::new(ETIMEDOUT, "no target could be reached in time").at(path);
+        Ok(match worst {
+            Some(worst) => late.after(&worst),
+            None => late,
+        })
     }
 
     /// The target to begin with.

@@ -13,6 +13,7 @@ pub(crate) use super::{
 };
 use super::{
     counters::Counters,
+    names,
     session,
     tree::Tree,
     trouble::Trouble,
@@ -205,16 +206,43 @@ pub(super) fn direct(
     depth: u32,
     attempt: &Arc<Attempt>,
 ) -> core::result::Result<Arc<Tree>, Trouble> {
-    let domain = seeker.world.domains.find(path.host(), &seeker.account);
-    if let Some(domain) = domain.filter(|_| !seeker.account.options.nodfs()) {
+    let mut domain = None;
+    let mut guessed = false;
+    if !seeker.account.options.nodfs() {
+        domain = seeker.world.domains.find(path.host(), &seeker.account);
+        guessed = domain.is_none();
+        if guessed {
+            domain = discover(seeker, path.host(), attempt)?;
+        }
+    }
+    if let Some(domain) = domain {
         let race = Race::new(seeker, path, depth, Course::Domain(domain), attempt)?;
         match race.run(Policy::MOUNT, None, &mut || {}) {
+            Err(trouble) if attempt.cancelled().is_set() => return Err(trouble),
             // Its controllers may have other names by now.
-            Err(trouble) if trouble.is_silence() && !attempt.cancelled().is_set() => {}
+            Err(trouble) if trouble.is_silence() => {}
+            // A domain's name may be that of a server, too.
+            Err(trouble) if guessed && trouble.errno == ENOENT => {}
             result => return result,
         }
     }
     at(seeker, path.host(), path, depth, attempt)
+}
+
+/// The domain that `host` is, if name servers tell of controllers. What those say themselves is still to be
+/// asked.
+#[inline(never)]
+fn discover(
+    seeker: &Seeker,
+    host: &str,
+    attempt: &Attempt,
+) -> core::result::Result<Option<Arc<Controllers>>, Trouble> {
+    let mut domain = Domain::new(host, &seeker.account, Instant(now_ms()))?;
+    names::controllers(seeker, host, attempt, |controller| domain.add(controller))?;
+    if domain.controllers().next().is_none() {
+        return Ok(None);
+    }
+    Ok(Some(seeker.world.domains.put(domain)?))
 }
 
 /// Reaches `path` on `host`, unless that says it is elsewhere.

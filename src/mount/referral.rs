@@ -3,6 +3,7 @@
 //! Asking servers for referrals, and putting what they say into the cache.
 
 use super::{
+    names,
     reconnect::{
         copy_path,
         Attempt,
@@ -171,6 +172,8 @@ pub(super) fn domain(
     if domain.controllers().next().is_none() {
         return Ok(None);
     }
+    // It may tell only of itself, or of those of its site.
+    names::controllers(seeker, name, attempt, |host| domain.add(host))?;
     if asked && !name.contains('.') {
         if let Some(long) = long_name(seeker, session, name, attempt)? {
             return Ok(Some(Place::Alias(long)));

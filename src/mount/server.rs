@@ -14,11 +14,11 @@ use super::{
 use crate::{
     sys::{
         crypto::KernelCrypto,
-        dns,
         errno,
         net::Net,
         socket::{
             ConnectOpts,
+            Connecting,
             SocketAddr,
             TcpSocket, //
         },
@@ -45,16 +45,19 @@ use kernel::{
     }, //
 };
 use rsdfs_proto::{
+    dial::{
+        Dial,
+        Step,
+        AT_ONCE, //
+    },
     frame::MAX_PAYLOAD,
     handshake::{
         Negotiated,
         Negotiation,
         Offer, //
-    }, //
+    },
+    time::Instant, //
 };
-
-/// A connection attempt to one address may take this long, in milliseconds, while others wait.
-const CONNECT_MS: u64 = 1500;
 
 /// TCP gives a connection up so much later than the receiver does, who tells a silent network from a
 /// server that takes no more data, in milliseconds.
@@ -175,32 +178,8 @@ impl Server {
     }
 }
 
-/// The addresses of `host`: those its name resolves to, or the one that was given.
-pub(super) fn addresses(
-    seeker: &Seeker,
-    host: &str,
-) -> core::result::Result<KVec<IpAddr>, Trouble> {
-    let Some(ip) = seeker.account.options.address(host) else {
-        return resolve(seeker, host);
-    };
-    let mut only = KVec::with_capacity(1, GFP_KERNEL)?;
-    only.push(ip, GFP_KERNEL)?;
-    Ok(only)
-}
-
-fn resolve(seeker: &Seeker, host: &str) -> core::result::Result<KVec<IpAddr>, Trouble> {
-    dns::resolve(seeker.world.queue(), &seeker.account.net, host, false).map_err(
-        |error| match error {
-            errno::ENOKEY | errno::EKEYREJECTED | errno::EKEYEXPIRED | ENOENT => Trouble::new(
-                errno::EHOSTUNREACH,
-                "unknown host: its name does not resolve",
-            ),
-            error => error.into(),
-        },
-    )
-}
-
-/// Connects to the first of `addresses` that answers.
+/// Connects to one of `addresses`, each tried while those before it are still under way; those that were
+/// not needed are closed.
 #[inline(never)]
 fn connect(
     seeker: &Seeker,
@@ -208,24 +187,53 @@ fn connect(
     attempt: &Attempt,
 ) -> core::result::Result<(TcpSocket, SocketAddr), Trouble> {
     let options = &seeker.account.options;
-    let mut failure = Trouble::from(errno::EHOSTUNREACH);
     let patience = options.echo_interval_ms().saturating_add(USER_TIMEOUT_MS);
-    for (i, ip) in addresses.iter().enumerate() {
-        let address = SocketAddr::new(*ip, options.port());
-        // The last one may take as long as the race lets it.
-        let last = i.saturating_add(1) == addresses.len();
-        let opts = ConnectOpts {
-            net: &seeker.account.net,
-            timeout_ms: if last { 10 * CONNECT_MS } else { CONNECT_MS },
-            user_timeout_ms: patience as u32,
-        };
-        match TcpSocket::connect(&address, &opts, Some(attempt.cancelled())) {
-            Ok(socket) => return Ok((socket, address)),
-            Err(errno::ECANCELED) => return Err(Trouble::cancelled()),
-            Err(error) => failure = error.into(),
+    let opts = ConnectOpts {
+        net: &seeker.account.net,
+        user_timeout_ms: patience as u32,
+    };
+    let now = || Instant(now_ms());
+    let mut dial = Dial::new(addresses.len(), now());
+    let mut pending: KVec<(usize, Connecting)> = KVec::with_capacity(AT_ONCE, GFP_KERNEL)?;
+    let mut failure = Trouble::from(errno::EHOSTUNREACH);
+    loop {
+        while let Some(at) = pending.iter().position(|(_, one)| one.is_settled()) {
+            let (index, settled) = pending.remove(at).map_err(|_| EINVAL)?;
+            let address = settled.address();
+            match settled.settle() {
+                Ok(socket) => return Ok((socket, address)),
+                Err(error) => {
+                    failure = error.into();
+                    dial.failed(index, now());
+                }
+            }
+        }
+        match dial.poll(now()) {
+            Step::Begin(index) => {
+                let ip = addresses.get(index).ok_or(EINVAL)?;
+                match Connecting::begin(SocketAddr::new(*ip, options.port()), &opts) {
+                    Ok(begun) => pending.push((index, begun), GFP_KERNEL)?,
+                    Err(error) => {
+                        failure = error.into();
+                        dial.failed(index, now());
+                    }
+                }
+            }
+            Step::Drop(index) => {
+                pending.retain(|(other, _)| *other != index);
+                failure = ETIMEDOUT.into();
+            }
+            Step::Wait(until) => {
+                let (left, cancel) = (now().until(until).0, attempt.cancelled());
+                match Connecting::wait_any(&pending, |(_, one)| one, cancel, left) {
+                    Ok(_) => {}
+                    Err(errno::ECANCELED) => return Err(Trouble::cancelled()),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Step::Failed => return Err(failure),
         }
     }
-    Err(failure)
 }
 
 #[inline(never)]

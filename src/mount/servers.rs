@@ -11,14 +11,12 @@
 
 use super::{
     former::Formers,
+    names,
     reconnect::{
         Attempt,
         Seeker, //
     },
-    server::{
-        self,
-        Server, //
-    },
+    server::Server,
     session::{
         Previous,
         Session, //
@@ -239,7 +237,7 @@ impl Servers {
             attempt.step();
             return Ok((held, false));
         }
-        let addresses = server::addresses(seeker, host)?;
+        let addresses = names::addresses(seeker, host, attempt)?;
         loop {
             match self.claim(seeker, &addresses)? {
                 Claim::Take(held) => {

@@ -52,6 +52,19 @@ impl Trouble {
         matches!(self.fault.cause, Cause::Unreachable | Cause::Silent)
     }
 
+    /// Says what else was wrong.
+    pub(crate) fn after(self, other: &Self) -> Self {
+        let both = self.message.as_ref().zip(other.message.as_ref());
+        let both = both.and_then(|(own, other)| own.to_str().ok().zip(other.to_str().ok()));
+        let message = both.and_then(|(own, other)| {
+            CString::try_from_fmt(fmt!("{own}; before that, {other}")).ok()
+        });
+        Self {
+            message: message.or(self.message),
+            ..self
+        }
+    }
+
     /// The same for somebody else.
     pub(crate) fn again(&self) -> Self {
         let message = self.message.as_ref().and_then(|text| text.to_str().ok());

@@ -10,6 +10,7 @@ use super::{
         Parked, //
     },
     keeper,
+    names::Names,
     reconnect::{
         self,
         Attempt,
@@ -219,6 +220,7 @@ impl Volume {
             let account = Account {
                 options: Arc::new(options, GFP_KERNEL)?,
                 net: Net::current(),
+                names: Arc::pin_init(Names::read(), GFP_KERNEL)?,
             };
             Ok((Arc::new(account, GFP_KERNEL)?, path))
         };

@@ -4,6 +4,7 @@
 
 use super::{
     lease::Leases,
+    names::Names,
     options::Options,
     servers::Servers,
     volume::Volume, //
@@ -42,6 +43,7 @@ static WORLD: Global<World> = Global::new();
 pub(crate) struct Account {
     pub(crate) options: Arc<Options>,
     pub(crate) net: Net,
+    pub(crate) names: Arc<Names>,
 }
 
 impl Account {

@@ -11,7 +11,12 @@ use super::{
     bindings,
     errno,
     net::Net,
-    wait::Event,
+    wait::{
+        self,
+        Event,
+        Order,
+        Sleep, //
+    },
     work::Handle, //
 };
 use core::{
@@ -39,49 +44,57 @@ const SHORTEST: usize = 3;
 /// one address, and cannot read the list of them that is asked for here.
 const TYPE: &CStr = c"a";
 
-/// A lookup that was begun, shared with the work that does it.
+/// A question to user space, shared with the work that asks it.
 #[pin_data]
-struct Lookup {
+pub(crate) struct Lookup {
     #[pin]
     answer: Mutex<Option<Result<KVec<IpAddr>>>>,
     #[pin]
     done: Event,
 }
 
-/// The addresses of the host `name`, in the order user space prefers.
-///
-/// An address, bare or (IPv6) in brackets, is its own answer. Anything else is asked for on `queue`
-/// (user space may take its time, and cannot be interrupted), while the caller waits killably.
-/// `fresh` also makes the kernel forget the answer. Fails with `EHOSTUNREACH` if the name has no
-/// address, with `ENOKEY` if user space has no helper, or with what it says (`ENODATA`, `EAGAIN`,
-/// `ECONNREFUSED`); with `EINTR` if the task is killed.
-pub(crate) fn resolve(queue: &Handle, net: &Net, name: &str, fresh: bool) -> Result<KVec<IpAddr>> {
-    if let Some(ip) = literal(name) {
-        let mut list = KVec::with_capacity(1, GFP_KERNEL)?;
-        list.push(ip, GFP_KERNEL)?;
-        return Ok(list);
+impl Lookup {
+    /// Begins to look for the addresses of the host `name`, on `queue`: user space may take its time,
+    /// and cannot be interrupted.
+    pub(crate) fn begin(queue: &Handle, net: &Net, name: &str) -> Result<Arc<Self>> {
+        if name.is_empty() || name.contains('\0') {
+            return Err(EINVAL);
+        }
+        let mut host = KVec::with_capacity(name.len().max(SHORTEST), GFP_KERNEL)?;
+        host.extend_from_slice(name.as_bytes(), GFP_KERNEL)?;
+        // The name is taken up to its first NUL, but must not be shorter with all of them.
+        host.resize(name.len().max(SHORTEST), 0, GFP_KERNEL)?;
+        let init = pin_init!(Lookup {
+            answer <- new_mutex!(None),
+            done <- Event::new(),
+        });
+        let lookup = Arc::pin_init(init, GFP_KERNEL)?;
+        let (theirs, net) = (lookup.clone(), net.clone());
+        queue.run(GFP_KERNEL, move || {
+            let answer = query(&net, &host);
+            *theirs.answer.lock() = Some(answer);
+            theirs.done.set();
+        })?;
+        Ok(lookup)
     }
-    if name.is_empty() || name.contains('\0') {
-        return Err(EINVAL);
+
+    /// What was found, in the order user space prefers; waits for at most `timeout` milliseconds
+    /// (then: `ETIMEDOUT`), and may be called again after that.
+    ///
+    /// Fails with `EHOSTUNREACH` if the name has no address, with `ENOKEY` and its like if user space
+    /// has no helper, or that has no answer, or with what it says (`EAGAIN`, `ECONNREFUSED`); with
+    /// `ECANCELED` as soon as `cancel` is set, and with `EINTR` if the task is killed.
+    pub(crate) fn wait(&self, timeout: u64, cancel: &Event) -> Result<KVec<IpAddr>> {
+        let ready = || self.done.is_set() || cancel.is_set();
+        let queues = [self.done.raw(), cancel.raw()];
+        // SAFETY: They belong to events, which are both borrowed.
+        unsafe { wait::wait(queues, Sleep::Killable, Order::All, Some(timeout), ready) }?;
+        let answer = self.answer.lock().take();
+        answer.unwrap_or(match cancel.is_set() {
+            true => Err(errno::ECANCELED),
+            false => Err(ETIMEDOUT),
+        })
     }
-    let mut host = KVec::with_capacity(name.len().max(SHORTEST), GFP_KERNEL)?;
-    host.extend_from_slice(name.as_bytes(), GFP_KERNEL)?;
-    // The name is taken up to its first NUL, but must not be shorter with all of them.
-    host.resize(name.len().max(SHORTEST), 0, GFP_KERNEL)?;
-    let init = pin_init!(Lookup {
-        answer <- new_mutex!(None),
-        done <- Event::new(),
-    });
-    let lookup = Arc::pin_init(init, GFP_KERNEL)?;
-    let (theirs, net) = (lookup.clone(), net.clone());
-    queue.run(GFP_KERNEL, move || {
-        let answer = query(&net, &host, fresh);
-        *theirs.answer.lock() = Some(answer);
-        theirs.done.set();
-    })?;
-    lookup.done.wait_killable(None)?;
-    let answer = lookup.answer.lock().take();
-    answer.unwrap_or(Err(EIO))
 }
 
 /// The address that `name` is itself, if it is one.
@@ -96,7 +109,7 @@ pub(crate) fn literal(name: &str) -> Option<IpAddr> {
 }
 
 /// Asks user space: `dns_query()`.
-fn query(net: &Net, host: &[u8], fresh: bool) -> Result<KVec<IpAddr>> {
+fn query(net: &Net, host: &[u8]) -> Result<KVec<IpAddr>> {
     let mut text = null_mut();
     // SAFETY: The namespace and the name are valid, type and options NUL-terminated; `text` may be
     // written and is a string of our own if the call succeeds. It tolerates all other nulls.
@@ -109,7 +122,7 @@ fn query(net: &Net, host: &[u8], fresh: bool) -> Result<KVec<IpAddr>> {
             c"list".as_char_ptr(),
             &mut text,
             null_mut(),
-            fresh,
+            false,
         )
     };
     let len = usize::try_from(len).map_err(|_| failure(len))?;
@@ -124,10 +137,10 @@ fn query(net: &Net, host: &[u8], fresh: bool) -> Result<KVec<IpAddr>> {
 /// depends on its age), with the sign changed. No signal reaches the task that asks.
 fn failure(code: c_int) -> Error {
     match code.saturating_neg() {
-        // HOST_NOT_FOUND, NO_RECOVERY, NO_DATA.
-        1 | 3 | 4 => errno::EHOSTUNREACH,
-        // TRY_AGAIN.
-        2 => EAGAIN,
+        // HOST_NOT_FOUND, NO_DATA.
+        1 | 4 => errno::EHOSTUNREACH,
+        // TRY_AGAIN, NO_RECOVERY.
+        2 | 3 => EAGAIN,
         _ => Error::from_errno(code),
     }
 }

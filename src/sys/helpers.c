@@ -7,6 +7,7 @@
 #include <linux/bvec.h>
 #include <linux/completion.h>
 #include <linux/cred.h>
+#include <linux/file.h>
 #include <linux/folio_batch.h>
 #include <linux/fs.h>
 #include <linux/iov_iter.h>
@@ -73,6 +74,11 @@ MODULE_PARM_DESC(cache_max, "Referrals kept at most, 16 to 1048576 (default 6400
 struct net *rsdfs_net_current(void)
 {
 	return get_net(current->nsproxy ? current->nsproxy->net_ns : &init_net);
+}
+
+bool rsdfs_net_is_first(const struct net *net)
+{
+	return net_eq(net, &init_net);
 }
 
 struct net *rsdfs_net_hold(struct net *net)
@@ -222,6 +228,19 @@ int rsdfs_sock_create(struct net *net, bool v6, unsigned int user_timeout_ms,
 	return 0;
 }
 
+int rsdfs_udp_create(struct net *net, bool v6, struct socket **sock)
+{
+	int ret = sock_create_kern(net, v6 ? AF_INET6 : AF_INET, SOCK_DGRAM,
+				   IPPROTO_UDP, sock);
+
+	if (ret)
+		return ret;
+	sk_net_refcnt_upgrade((*sock)->sk);
+	(*sock)->sk->sk_allocation = GFP_NOFS;
+	(*sock)->sk->sk_use_task_frag = false;
+	return 0;
+}
+
 /* Does not wait: 0, -EINPROGRESS, or what went wrong. */
 int rsdfs_sock_connect(struct socket *sock, bool v6, const u8 *addr, u16 port,
 		       u32 scope)
@@ -342,6 +361,31 @@ int rsdfs_sock_recv_iter(struct socket *sock, struct iov_iter *iter,
 	if (ret > 0)
 		iov_iter_advance(iter, ret);
 	return ret;
+}
+
+/* file */
+
+/* The beginning of a file; its bytes are counted in the result. */
+long rsdfs_read_file(const char *path, void *buffer, size_t len)
+{
+	struct file *file = filp_open(path, O_RDONLY | O_NONBLOCK, 0);
+	size_t done = 0;
+	ssize_t ret = 0;
+	loff_t pos = 0;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	if (!S_ISREG(file_inode(file)->i_mode))
+		ret = -EINVAL;
+	while (!ret && done < len) {
+		ret = kernel_read(file, buffer + done, len - done, &pos);
+		if (ret <= 0)
+			break;
+		done += ret;
+		ret = 0;
+	}
+	fput(file);
+	return ret < 0 ? ret : (long)done;
 }
 
 /* iter */

@@ -26,6 +26,12 @@ impl Net {
         Self::owned(unsafe { bindings::rsdfs_net_current() })
     }
 
+    /// Whether it is the initial namespace.
+    pub(crate) fn is_first(&self) -> bool {
+        // SAFETY: Valid by the type invariant.
+        unsafe { bindings::rsdfs_net_is_first(self.0.as_ptr()) }
+    }
+
     /// The inode number that names the namespace, as in `/proc/<pid>/ns/net`.
     pub(crate) fn id(&self) -> u32 {
         // SAFETY: Valid by the type invariant.

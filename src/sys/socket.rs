@@ -9,9 +9,12 @@
 //! C headers: [`include/linux/net.h`](srctree/include/linux/net.h),
 //! [`include/linux/tcp.h`](srctree/include/linux/tcp.h)
 
+mod connecting;
+
+pub(crate) use connecting::Connecting;
+
 use super::{
     bindings,
-    errno,
     iter::{
         Dest,
         Source, //
@@ -45,8 +48,6 @@ pub(crate) use core::net::SocketAddr;
 pub(crate) struct ConnectOpts<'a> {
     /// Where the address is looked up and the socket lives; the socket keeps it.
     pub(crate) net: &'a Net,
-    /// How long to wait for the peer's answer, in milliseconds.
-    pub(crate) timeout_ms: u64,
     /// For how long data may stay unacknowledged before the connection fails with `ETIMEDOUT`, in
     /// milliseconds: `TCP_USER_TIMEOUT`. 0: as long as TCP tries.
     pub(crate) user_timeout_ms: u32,
@@ -104,37 +105,22 @@ const NO_MEMORY_MS: u64 = 10;
 impl TcpSocket {
     /// Connects to `addr`.
     ///
-    /// Fails with `ETIMEDOUT` after `opts.timeout_ms`, with `ECANCELED` as soon as `cancel` is set,
+    /// Fails with `ETIMEDOUT` after `timeout` milliseconds, with `ECANCELED` as soon as `cancel` is set,
     /// with `EINTR` if the task is killed, or with what the network says (`ECONNREFUSED`, ...).
     pub(crate) fn connect(
-        addr: &SocketAddr,
+        addr: SocketAddr,
         opts: &ConnectOpts<'_>,
-        cancel: Option<&Event>,
+        timeout: u64,
+        cancel: &Event,
     ) -> Result<Self> {
-        let socket = Self::open(addr, opts)?;
-        match socket.start(addr) {
-            Err(error) if error == errno::EINPROGRESS => {}
-            result => return result.map(|()| socket),
-        }
-        let cancelled = || cancel.is_some_and(Event::is_set);
-        let done = || cancelled() || socket.poll() & WRITABLE != 0;
-        let timeout = Some(opts.timeout_ms);
-        let outcome = match cancel {
-            None => socket.wait(WRITABLE, Sleep::Killable, timeout),
-            Some(cancel) => {
-                let queues = [socket.queue(), cancel.raw()];
-                // SAFETY: They belong to the socket and to the event, which are both borrowed.
-                unsafe { wait::wait(queues, Sleep::Killable, Order::All, timeout, done) }
+        let pending = [Connecting::begin(addr, opts)?];
+        match Connecting::wait_any(&pending, |one| one, cancel, timeout)? {
+            Outcome::TimedOut => Err(ETIMEDOUT),
+            Outcome::Ready => {
+                let [connecting] = pending;
+                connecting.settle()
             }
-        }?;
-        if cancelled() {
-            return Err(errno::ECANCELED);
         }
-        if outcome == Outcome::TimedOut {
-            return Err(ETIMEDOUT);
-        }
-        // The second call says what came of it.
-        socket.start(addr).map(|()| socket)
     }
 
     /// Sends `parts` one after the other, and then `body`, as one message.
