@@ -35,6 +35,7 @@ pub mod handshake;
 pub mod identity;
 pub mod lease;
 pub mod link;
+pub mod locks;
 pub mod outcome;
 pub mod smb2;
 pub mod status;
