@@ -58,6 +58,7 @@ void rsdfs_waiter_init(struct wait_queue_entry *waiter);
 long rsdfs_waiter_sleep(struct wait_queue_entry *waiters, unsigned int count,
 			int state, long timeout);
 void rsdfs_wake(struct wait_queue_head *head, int count);
+bool rsdfs_nap(unsigned int ms);
 bool rsdfs_fatal_signal(void);
 
 /* thread */
@@ -156,6 +157,7 @@ void rsdfs_trace_reconnect(struct rsdfs_text path, struct rsdfs_text reason,
 /* fs: the file system side adds its own below */
 
 struct dir_context;
+struct file_lock;
 struct fs_context;
 struct inode;
 struct kmem_cache;
@@ -251,6 +253,8 @@ struct rsdfs_attr {
 void rsdfs_inode_attr(struct inode *inode, const struct rsdfs_attr *attr);
 void rsdfs_inode_netfs(struct inode *inode, const struct netfs_request_ops *ops,
 		       bool unbuffered);
+void rsdfs_inode_go_around(struct inode *inode, bool around);
+bool rsdfs_inode_goes_around(struct inode *inode);
 u64 rsdfs_inode_size(const struct inode *inode);
 void rsdfs_inode_set_size(struct inode *inode, u64 size);
 bool rsdfs_inode_replace_size(struct inode *inode, u64 old, u64 size);
@@ -261,6 +265,23 @@ bool rsdfs_inode_dirty(struct inode *inode);
 int rsdfs_inode_sync(struct inode *inode, s64 start, s64 end);
 int rsdfs_file_error(struct file *file);
 bool rsdfs_killed(void);
+/* file locks */
+#define RSDFS_LOCK_NONE 0
+#define RSDFS_LOCK_SHARED 1
+#define RSDFS_LOCK_EXCLUSIVE 2
+struct rsdfs_lock {
+	u64 owner;
+	u64 start;
+	u64 last; /* included */
+	unsigned int type; /* RSDFS_LOCK_* */
+	bool flock;
+	bool sleep;
+};
+void rsdfs_lock_read(const struct file_lock *fl, struct rsdfs_lock *out);
+int rsdfs_lock_local(struct file *file, struct file_lock *fl, bool look,
+		     bool sleep);
+bool rsdfs_lock_test(struct file *file, struct file_lock *fl);
+void rsdfs_lock_answer(struct file_lock *fl, unsigned int type);
 void rsdfs_inode_drop_link(struct inode *inode, bool all);
 void rsdfs_inode_hold(struct inode *inode);
 

@@ -11,6 +11,7 @@ mod dfscache;
 mod domains;
 mod export;
 mod handles;
+mod locks;
 mod mounts;
 
 use crate::{
@@ -33,6 +34,7 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
+use locks::Locked;
 use mounts::Mounts;
 
 /// The files; they go when it is dropped.
@@ -43,6 +45,7 @@ pub(crate) struct Inspect {
     _domains: File,
     _export: File,
     _handles: File,
+    _locks: File,
     _stats: File,
     _mounts: File,
 }
@@ -82,6 +85,12 @@ impl Inspect {
             },
             GFP_KERNEL,
         )?;
+        let locks = Arc::new(
+            Locked {
+                world: world.clone(),
+            },
+            GFP_KERNEL,
+        )?;
         let connections = Arc::new(
             Connections {
                 world: world.clone(),
@@ -95,6 +104,7 @@ impl Inspect {
             _domains: dir.file(c"domains", 0o444, domains)?,
             _export: dir.file(c"dfscache_export", 0o600, export)?,
             _handles: dir.file(c"handles", 0o400, handles)?,
+            _locks: dir.file(c"locks", 0o400, locks)?,
             _stats: dir.file(c"dfscache_stats", 0o444, stats)?,
             _mounts: dir.file(c"mounts", 0o444, mounts)?,
         })

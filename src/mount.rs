@@ -9,8 +9,8 @@
 //!
 //! Ownership points down only: Volume -> Tree -> Session -> Server -> Conn; sessions and what is
 //! below them are shared between mounts ([`servers`]). Locks, in order:
-//! `Volume::handles`, `Handle::state`, `Volume::state`, `Volume::parked`; none is held across the
-//! wire.
+//! `Registry::list`, `Locks::state`, `Volume::handles`, `Handle::state`, `Volume::state`,
+//! `Volume::parked`; none is held across the wire.
 
 pub(crate) mod attempt;
 mod control;
@@ -24,6 +24,7 @@ pub(crate) mod keeper;
 pub(crate) mod lease;
 pub(crate) mod links;
 pub(crate) mod list;
+pub(crate) mod locks;
 mod nameless;
 pub(crate) mod names;
 mod once;
@@ -53,6 +54,7 @@ pub(crate) use io::{
     WriteIo, //
 };
 pub(crate) use list::Listing;
+pub(crate) use locks::Locks;
 pub(crate) use options::Options;
 pub(crate) use volume::Volume;
 
@@ -154,6 +156,8 @@ pub(crate) struct How {
     pub(crate) create: Create,
     /// A file that is created gets the read-only attribute.
     pub(crate) readonly_attr: bool,
+    /// The server is asked to keep it when the connection is lost.
+    pub(crate) durable: bool,
 }
 
 /// Times and attributes to set; `None` leaves them.

@@ -17,6 +17,7 @@ pub(crate) mod file;
 pub(crate) mod inode;
 pub(crate) mod io;
 mod lease;
+pub(crate) mod lock;
 pub(crate) mod node;
 #[path = "vfs/super.rs"]
 pub(crate) mod super_block;

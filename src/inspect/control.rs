@@ -173,6 +173,8 @@ impl Mount {
             ("operations_unknown", &counters.unknown),
             ("reopened", &counters.reopened),
             ("lost", &counters.lost),
+            ("locks_reclaimed", &counters.locks_reclaimed),
+            ("locks_lost", &counters.locks_lost),
             ("referrals_asked", &counters.referrals),
             ("probes", &counters.probes),
             ("probes_failed", &counters.probes_failed),

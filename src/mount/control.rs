@@ -207,7 +207,11 @@ impl Volume {
             tree = self.tree_until(deadline)?;
         }
         let generation = tree.generation();
-        self.copy_handles(&mut stale, |handle| !handle.is_open_in(generation))?;
+        self.copy_handles(&mut stale, |handle| {
+            !handle.is_open_in(generation) && !handle.is_anchored()
+        })?;
+        self.locks.stir();
+        self.wake();
         for handle in stale {
             self.redrive(&handle, deadline)?;
         }

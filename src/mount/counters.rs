@@ -46,6 +46,10 @@ pub(crate) struct Counters {
     pub(crate) reopened: Counter,
     /// Open files given up.
     pub(crate) lost: Counter,
+    /// Locks taken again after a loss.
+    pub(crate) locks_reclaimed: Counter,
+    /// Locks that could not be had again.
+    pub(crate) locks_lost: Counter,
     /// Questions for referrals that servers were asked.
     pub(crate) referrals: Counter,
     /// Targets tried with their whole stack: contenders of races, and probes.
@@ -73,6 +77,8 @@ impl Counters {
             unknown: Counter::new(),
             reopened: Counter::new(),
             lost: Counter::new(),
+            locks_reclaimed: Counter::new(),
+            locks_lost: Counter::new(),
             referrals: Counter::new(),
             probes: Counter::new(),
             probes_failed: Counter::new(),

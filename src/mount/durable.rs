@@ -21,6 +21,7 @@ use super::{
         Tree, //
     },
     Error,
+    How,
     Result, //
 };
 use crate::sys::crypto;
@@ -75,18 +76,18 @@ const KEPT: u32 = 30_000;
 const MOST: usize = 3;
 
 impl Wish {
-    /// For a file that is to be opened on `tree`, for writing or not.
-    pub(super) fn new(tree: &On<'_>, lease: &Arc<Lease>, write: bool) -> Result<Self> {
+    /// For a file that is to be opened on `tree`.
+    pub(super) fn new(tree: &On<'_>, lease: &Arc<Lease>, how: How) -> Result<Self> {
         let mut wish = Self {
             hold: None,
             guid: None,
-            write,
+            write: how.write,
         };
         if tree.has_leases() {
             wish.hold = Some(Hold::new(lease, tree)?);
         }
         // None is granted without a lease.
-        if wish.hold.is_some() && tree.has_durable() {
+        if wish.hold.is_some() && how.durable && tree.has_durable() {
             let mut guid = [0; 16];
             crypto::random(&mut guid);
             wish.guid = Some(guid);

@@ -74,6 +74,11 @@ pub(crate) struct Handle {
     /// Counts the writes through it, and how many of them were synced.
     written: Atomic<u64>,
     synced: Atomic<u64>,
+    locked: AtomicFlag,
+    /// Locks are taken with it: only those who see to them may open it elsewhere.
+    anchored: AtomicFlag,
+    /// What was written through it must not land any more.
+    poisoned: AtomicFlag,
     /// Somebody holds the claim; with `settled`, for those who wait for that to end.
     claimed: AtomicFlag,
     #[pin]
@@ -134,6 +139,8 @@ pub(crate) enum Cause {
     Missing,
     /// There is another file of its name.
     Replaced,
+    /// A lock on it was not to be had again.
+    Lock,
 }
 
 impl Cause {
@@ -142,6 +149,7 @@ impl Cause {
         match self {
             Cause::Missing => "missing",
             Cause::Replaced => "replaced",
+            Cause::Lock => "lock",
         }
     }
 }
@@ -252,6 +260,9 @@ impl Handle {
                 grant <- new_mutex!(Some(grant)),
                 written: Atomic::new(0),
                 synced: Atomic::new(0),
+                locked: AtomicFlag::new(false),
+                anchored: AtomicFlag::new(false),
+                poisoned: AtomicFlag::new(false),
                 claimed: AtomicFlag::new(false),
                 settled <- WaitQueue::new(),
                 state <- new_mutex!(State {
@@ -340,10 +351,10 @@ impl Handle {
         }
     }
 
-    /// If it was given up, it may be opened again.
+    /// If it was given up, it may be opened again; not for a lock, which others may have had since.
     pub(super) fn forgive(&self) {
         let mut state = self.state.lock();
-        if let Phase::Lost(_) = state.phase {
+        if let Phase::Lost(Cause::Missing | Cause::Replaced) = state.phase {
             state.phase = Phase::Stale;
         }
     }
@@ -363,10 +374,43 @@ impl Handle {
         self.synced.store(mark, Relaxed);
     }
 
-    /// Whether there is something at stake: data that was not synced. Then it is opened again before anything
-    /// else, and only if it is the same file for sure.
+    /// There are locks on it, or none any more.
+    pub(super) fn set_locked(&self, locked: bool) {
+        self.locked.store(locked, Relaxed);
+    }
+
+    /// Locks are going to be taken with it.
+    pub(super) fn anchor(&self) {
+        self.anchored.store(true, Relaxed);
+    }
+
+    /// Whether locks may be held with it.
+    pub(super) fn is_anchored(&self) -> bool {
+        self.anchored.load(Relaxed)
+    }
+
+    /// If it may have been written through, that must not land any more. Says whether that is news.
+    pub(super) fn poison(&self) -> bool {
+        self.how.write && !self.poisoned.xchg(true, Relaxed)
+    }
+
+    /// Whether what was written through it must not land any more.
+    pub(super) fn is_poison(&self) -> bool {
+        self.poisoned.load(Relaxed)
+    }
+
+    /// Whether it was opened to be read from, or written to.
+    pub(super) fn may(&self, write: bool) -> bool {
+        match write {
+            true => self.how.write,
+            false => self.how.read,
+        }
+    }
+
+    /// Whether there is something at stake: data that was not synced, or locks. Then it is opened again before
+    /// anything else, and only if it is the same file for sure.
     pub(crate) fn is_staked(&self) -> bool {
-        self.written.load(Relaxed) != self.synced.load(Relaxed)
+        self.locked.load(Relaxed) || self.written.load(Relaxed) != self.synced.load(Relaxed)
     }
 
     /// Goes with a question for its attributes, to [`Self::learn`] with the answer.
@@ -449,6 +493,9 @@ impl Handle {
 
     /// Whether it should follow the volume now.
     pub(super) fn is_to_follow(&self, now: u64) -> bool {
+        if self.is_anchored() {
+            return false;
+        }
         let state = self.state.lock();
         let seat = state.phase.seat();
         seat.is_some_and(|(tree, _)| {
@@ -470,11 +517,13 @@ impl Handle {
         drop(gone);
     }
 
-    /// Closes it on the server, for now: what is to be closed there.
+    /// Closes it on the server, for now: what is to be closed there. Not if it has locks, which would be lost.
     pub(super) fn set_aside(&self) -> Option<Seat> {
         let mut state = self.state.lock();
         match state.phase {
-            Phase::Open(_) => mem::replace(&mut state.phase, Phase::Stale).into_seat(),
+            Phase::Open(_) if !self.locked.load(Relaxed) => {
+                mem::replace(&mut state.phase, Phase::Stale).into_seat()
+            }
             _ => None,
         }
     }

@@ -8,6 +8,11 @@
 
 use super::{
     handle::Handle,
+    locks::{
+        Locks,
+        Range,
+        Route, //
+    },
     tree::{
         On,
         Tree, //
@@ -83,8 +88,9 @@ pub(super) struct Io {
     id: u64,
     volume: Arc<Volume>,
     handle: Arc<Handle>,
-    /// Where it was sent last, and the file there.
-    sent: Option<(Arc<Tree>, FileId)>,
+    locks: Arc<Locks>,
+    /// Where it was sent last, the file there, and the handle that stands for it.
+    sent: Option<Sent>,
     transfer: Transfer,
     deadline: Option<u64>,
     /// The next in the list of parked transfers.
@@ -93,24 +99,48 @@ pub(super) struct Io {
     reopened: bool,
     /// The answer was malformed before.
     malformed: bool,
+    /// How often a lock was in its way.
+    conflicts: usize,
     /// It was lost with its connection, and not sent again since.
     lost: bool,
     /// How much of it was sent, in bytes: a server may take less at once than the one before.
     len: usize,
 }
 
+/// Where a transfer was sent.
+struct Sent {
+    tree: Arc<Tree>,
+    file: FileId,
+    /// The handle it was sent with.
+    by: Arc<Handle>,
+}
+
+/// How often a transfer is sent again that a lock was in the way of: before it is known that it has to go
+/// through the anchor, and before a lock of ours makes way.
+const CONFLICTS: usize = 3;
+
 impl Volume {
-    /// Reads from an open file.
-    pub(crate) fn read(self: &Arc<Self>, handle: &Arc<Handle>, io: KBox<dyn ReadIo>) {
-        self.begin(handle, Transfer::Read(io));
+    /// Reads from an open file, which has these locks.
+    pub(crate) fn read(
+        self: &Arc<Self>,
+        handle: &Arc<Handle>,
+        locks: &Arc<Locks>,
+        io: KBox<dyn ReadIo>,
+    ) {
+        self.begin(handle, locks, Transfer::Read(io));
     }
 
-    /// Writes to an open file.
-    pub(crate) fn write(self: &Arc<Self>, handle: &Arc<Handle>, io: KBox<dyn WriteIo>) {
-        self.begin(handle, Transfer::Write(io));
+    /// Writes to an open file, which has these locks.
+    pub(crate) fn write(
+        self: &Arc<Self>,
+        handle: &Arc<Handle>,
+        locks: &Arc<Locks>,
+        io: KBox<dyn WriteIo>,
+    ) {
+        self.begin(handle, locks, Transfer::Write(io));
     }
 
-    fn begin(self: &Arc<Self>, handle: &Arc<Handle>, transfer: Transfer) {
+    fn begin(self: &Arc<Self>, handle: &Arc<Handle>, locks: &Arc<Locks>, transfer: Transfer) {
         let _scope = NoFs::enter();
         let Ok(room) = KBox::<Io>::new_uninit(GFP_KERNEL) else {
             transfer.done(Err(Error::Kernel(ENOMEM)));
@@ -122,12 +152,14 @@ impl Volume {
                 id: self.number(),
                 volume: self.clone(),
                 handle: handle.clone(),
+                locks: locks.clone(),
                 sent: None,
                 transfer,
                 deadline: self.deadline(),
                 next: None,
                 reopened: false,
                 malformed: false,
+                conflicts: 0,
                 lost: false,
                 len: 0,
             },
@@ -163,7 +195,17 @@ impl Io {
             return self.park();
         };
         let on = On::new(&present, self.deadline);
-        let (tree, file) = match self.volume.seat(&on, &self.handle) {
+        let write = matches!(self.transfer, Transfer::Write(_));
+        let (by, seat) = match self.locks.route(&present, &self.handle, write) {
+            Route::Own => (self.handle.clone(), self.volume.seat(&on, &self.handle)),
+            Route::Anchor(anchor, seat) => (anchor, Ok(seat)),
+            Route::Lost => return self.fail(Error::Kernel(EIO)),
+            Route::Wait => {
+                let (volume, locks) = (self.volume.clone(), self.locks.clone());
+                return locks.park(&volume, self);
+            }
+        };
+        let (tree, file) = match seat {
             Ok(seat) => seat,
             Err(error) => return self.ended(&present, Err(error)),
         };
@@ -193,7 +235,11 @@ impl Io {
                 },
             ),
         };
-        self.sent = Some((tree.clone(), file));
+        self.sent = Some(Sent {
+            tree: tree.clone(),
+            file,
+            by,
+        });
         if core::mem::take(&mut self.lost) {
             let counters = &self.volume.seeker.counters;
             match &self.transfer {
@@ -229,14 +275,18 @@ impl Io {
                 self.reopened = true;
                 return self.park();
             }
+            Err(Error::Status(NtStatus::FILE_LOCK_CONFLICT)) if self.may_pass() => {
+                let (volume, locks) = (self.volume.clone(), self.locks.clone());
+                return locks.park(&volume, self);
+            }
             result => {
                 KBox::into_inner(self).transfer.done(result);
                 return;
             }
         };
         self.lost = self.sent.is_some();
-        if let Some((_, file)) = &self.sent {
-            self.handle.forget(*file);
+        if let Some(sent) = &self.sent {
+            sent.by.forget(sent.file);
         }
         self.volume.lost(tree, reason);
         self.park();
@@ -247,10 +297,27 @@ impl Io {
         if self.reopened || status.class() != Class::HandleGone {
             return false;
         }
-        if let Some((_, file)) = &self.sent {
-            self.handle.forget(*file);
+        if let Some(sent) = &self.sent {
+            sent.by.forget(sent.file);
         }
         true
+    }
+
+    /// A lock was in the way: it may be one of ours, and then there is a way.
+    fn may_pass(&mut self) -> bool {
+        self.conflicts = self.conflicts.saturating_add(1);
+        let Some(sent) = self.sent.as_ref().filter(|_| self.conflicts <= CONFLICTS) else {
+            return false;
+        };
+        let elsewhere = self.locks.is_elsewhere(&sent.by);
+        match &self.transfer {
+            Transfer::Read(_) => elsewhere,
+            Transfer::Write(io) => {
+                let end = io.pos().saturating_add(io.len() as u64);
+                let range = Range::new(io.pos(), end);
+                elsewhere || range.is_some_and(|range| self.locks.is_in_the_way(range))
+            }
+        }
     }
 
     /// How many bytes the answer is about.
@@ -268,7 +335,11 @@ impl Io {
             }
             (Transfer::Write(io), NtStatus::SUCCESS) => match Write::parse(&message)? as usize {
                 n if n > 0 && n <= self.len => {
-                    self.handle.wrote(io.pos().saturating_add(n as u64));
+                    let end = io.pos().saturating_add(n as u64);
+                    self.handle.wrote(end);
+                    if let Some(sent) = &self.sent {
+                        sent.by.wrote(end);
+                    }
                     Ok(n)
                 }
                 _ => Err(Error::Malformed),
@@ -355,11 +426,8 @@ impl Sink for Io {
 
     fn done(mut self: KBox<Self>, answer: Result<Answer>) {
         let result = answer.and_then(|answer| self.outcome(&answer));
-        match self.sent.take() {
-            Some((tree, file)) => {
-                self.sent = Some((tree.clone(), file));
-                self.ended(&tree, result);
-            }
+        match self.sent.as_ref().map(|sent| sent.tree.clone()) {
+            Some(tree) => self.ended(&tree, result),
             None => self.fail(Error::Lost),
         }
     }

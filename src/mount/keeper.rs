@@ -30,6 +30,7 @@ pub(super) fn run(volume: &Arc<Volume>, stop: &Stop) {
             Work::Stop => return,
             Work::Resume => volume.resume(),
             Work::Bury => volume.bury(None),
+            Work::Tend => volume.tend(),
             // Fails only for want of memory or when it is called off; then the next round looks
             // again at what is the matter.
             Work::Seek(since, reason) => {

@@ -10,7 +10,10 @@ use super::{
         Grant,
         Wish, //
     },
-    handle::Handle,
+    handle::{
+        text,
+        Handle, //
+    },
     lease::Lease,
     links,
     session::success,
@@ -115,6 +118,22 @@ impl Volume {
                 self.run(|tree| enter(tree, open(tree, path, how, &lease, None)?))
             }
         }
+    }
+
+    /// Opens the file of a handle once more, to take locks with.
+    pub(super) fn open_anchor(&self, tree: &On<'_>, own: &Handle, how: How) -> Result<Arc<Handle>> {
+        let path = own.path()?;
+        let (file, attr, grant) = open(tree, text(&path), how, own.lease(), None)?;
+        let (lease, seat) = (own.lease(), (Arc::clone(tree), file));
+        let handle = Handle::new(self.number(), text(&path), how, lease, seat, (&attr, grant));
+        let entered = handle.and_then(|handle| {
+            if own.is_nameless() {
+                handle.unname(text(&path));
+            }
+            self.enlist(&handle)?;
+            Ok(handle)
+        });
+        entered.inspect_err(|_| close(tree, file))
     }
 
     /// What the server knows about an open file.
@@ -226,7 +245,7 @@ pub(super) fn open(
         Wanted::New | Wanted::Exclusive => Disposition::Create,
     };
     let attempt = |access, mark| {
-        let wish = Wish::new(tree, lease, how.write)?;
+        let wish = Wish::new(tree, lease, how)?;
         let mut asks = durable::room();
         let command = Create {
             disposition,

@@ -108,6 +108,8 @@ pub(crate) struct Options {
     nodfs: bool,
     nosharesock: bool,
     nolease: bool,
+    nobrl: bool,
+    recover_lost_locks: bool,
     failback: Failback,
     /// In seconds.
     failback_after: u64,
@@ -155,6 +157,8 @@ impl Options {
             nodfs: false,
             nosharesock: false,
             nolease: false,
+            nobrl: false,
+            recover_lost_locks: false,
             failback: Failback::Auto,
             failback_after: 30,
             stale_ttl: STALE_TTL,
@@ -226,6 +230,10 @@ impl Options {
             }
             "nosharesock" => self.nosharesock = option.flag()?,
             "nolease" => self.nolease = option.flag()?,
+            "nobrl" => self.nobrl = option.flag()?,
+            "brl" => self.nobrl = !option.flag()?,
+            "recover_lost_locks" => self.recover_lost_locks = option.flag()?,
+            "norecover_lost_locks" => self.recover_lost_locks = !option.flag()?,
             _ => {
                 return Err(match value::refusal(key) {
                     Some(why) => OptionError::new(fmt!("option '{key}' is not supported: {why}")),
@@ -327,6 +335,16 @@ impl Options {
     /// Referrals are neither asked for nor followed.
     pub(crate) fn nodfs(&self) -> bool {
         self.nodfs
+    }
+
+    /// Locks are kept on this machine: no server is told.
+    pub(crate) fn nobrl(&self) -> bool {
+        self.nobrl
+    }
+
+    /// Who has lost a lock carries on without it.
+    pub(crate) fn recover_lost_locks(&self) -> bool {
+        self.recover_lost_locks
     }
 
     /// Whether to return to the preferred target, as the mount was told at first.
@@ -504,6 +522,12 @@ impl Options {
         }
         if self.nosharesock {
             out.flag("nosharesock");
+        }
+        if self.nobrl {
+            out.flag("nobrl");
+        }
+        if self.recover_lost_locks {
+            out.flag("recover_lost_locks");
         }
         if !self.nodfs {
             out.value("failback", failback.name());

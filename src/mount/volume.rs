@@ -10,6 +10,7 @@ use super::{
         Parked, //
     },
     keeper,
+    locks,
     names::Names,
     reconnect::{
         self,
@@ -116,6 +117,9 @@ pub(crate) struct Volume {
     /// Reads and writes that wait for a tree, in the order they came.
     #[pin]
     parked: SpinLock<Parked>,
+    /// The files with locks.
+    #[pin]
+    pub(crate) locks: locks::Registry,
     #[pin]
     keeper: Mutex<Option<Thread>>,
     #[pin]
@@ -161,6 +165,8 @@ pub(super) enum Work {
     Resume,
     /// Remove files that were closed without a name.
     Bury,
+    /// See to locks.
+    Tend,
     /// End.
     Stop,
 }
@@ -269,6 +275,7 @@ impl Volume {
                 handles <- new_mutex!(RBTree::new()),
                 doomed: Atomic::new(0),
                 parked <- new_spinlock!(Parked::default()),
+                locks <- locks::Registry::new(),
                 keeper <- new_mutex!(None),
                 upkeep <- Upkeep::new(mode),
                 zombie <- Zombie::new(),
@@ -480,6 +487,7 @@ impl Volume {
         state.phase = Phase::Up;
         let lost = state.lost;
         drop(state);
+        self.locks.stir();
         self.changed.wake_all();
         if let Some(why) = why {
             self.tell(&old.1, &new, why, lost);
@@ -553,21 +561,37 @@ impl Volume {
 
     /// Waits for something to do for the keeper.
     pub(super) fn wait_for_work(&self, stop: impl Fn() -> bool) -> Work {
-        let mut work = Work::Stop;
-        self.todo.wait_idle(None, || {
-            if stop() {
-                work = Work::Stop;
-                return true;
+        loop {
+            let mut work = Work::Stop;
+            let outcome = self.todo.wait_idle(self.locks.rest(), || {
+                if stop() {
+                    work = Work::Stop;
+                    return true;
+                }
+                work = match self.state.lock().phase {
+                    Phase::Down(since, reason) => Work::Seek(since, reason),
+                    Phase::Up | Phase::Aborted if !self.parked.lock().is_empty() => Work::Resume,
+                    Phase::Up if self.doomed.load(Relaxed) > 0 => Work::Bury,
+                    Phase::Up if self.locks.is_due() => Work::Tend,
+                    _ => return false,
+                };
+                true
+            });
+            match outcome {
+                Outcome::Ready => return work,
+                Outcome::TimedOut => self.locks.stir(),
             }
-            work = match self.state.lock().phase {
-                Phase::Down(since, reason) => Work::Seek(since, reason),
-                Phase::Up | Phase::Aborted if !self.parked.lock().is_empty() => Work::Resume,
-                Phase::Up if self.doomed.load(Relaxed) > 0 => Work::Bury,
-                _ => return false,
-            };
-            true
-        });
-        work
+        }
+    }
+
+    /// Has the keeper look whether there is something to do.
+    pub(super) fn wake(&self) {
+        self.todo.wake_all();
+    }
+
+    /// Whether it is ended, and everything fails.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.state.lock().phase == Phase::Aborted
     }
 
     /// A new number, for what needs one in this mount.
@@ -577,7 +601,10 @@ impl Volume {
 
     /// How many reads and writes wait for a tree.
     pub(super) fn parked(&self) -> usize {
-        self.parked.lock().len()
+        let mut count = self.parked.lock().len();
+        self.locks
+            .each(|locks| count = count.saturating_add(locks.parked()));
+        count
     }
 
     /// The targets it was found among last.
@@ -649,14 +676,19 @@ impl Volume {
     pub(super) fn expire(&self) {
         let aborted = self.state.lock().phase == Phase::Aborted;
         let now = now_ms();
-        let mut late = self.parked.lock().take(|io| aborted || io.is_late(now));
-        while let Some(io) = late.pop() {
-            io.fail(if aborted {
-                Error::Kernel(EIO)
-            } else {
-                Error::Timeout
-            });
-        }
+        let fail = |mut late: Parked| {
+            while let Some(io) = late.pop() {
+                io.fail(if aborted {
+                    Error::Kernel(EIO)
+                } else {
+                    Error::Timeout
+                });
+            }
+        };
+        let over = |io: &Io| aborted || io.is_late(now);
+        let late = self.parked.lock().take(over);
+        fail(late);
+        self.locks.each(|locks| fail(locks.take_parked(over)));
     }
 
     /// `umount -f`: from now on everything fails at once.
@@ -675,6 +707,7 @@ impl Volume {
         self.abandon_left();
         self.changed.wake_all();
         self.todo.wake_all();
+        self.locks.wake();
         self.expire();
     }
 

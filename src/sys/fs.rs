@@ -25,6 +25,7 @@ pub(crate) mod dentry;
 pub(crate) mod dir;
 pub(crate) mod file;
 pub(crate) mod inode;
+pub(crate) mod lock;
 pub(crate) mod netfs;
 pub(crate) mod super_block;
 
@@ -70,6 +71,7 @@ pub(crate) trait FileSystem:
     + dir::Operations
     + file::Operations
     + inode::Operations
+    + lock::Operations
     + netfs::Operations
     + super_block::Operations
 {
@@ -83,6 +85,7 @@ impl<T> FileSystem for T where
         + dir::Operations
         + file::Operations
         + inode::Operations
+        + lock::Operations
         + netfs::Operations
         + super_block::Operations
 {

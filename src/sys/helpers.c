@@ -8,6 +8,7 @@
 #include <linux/completion.h>
 #include <linux/cred.h>
 #include <linux/file.h>
+#include <linux/filelock.h>
 #include <linux/folio_batch.h>
 #include <linux/fs.h>
 #include <linux/iov_iter.h>
@@ -147,6 +148,14 @@ long rsdfs_waiter_sleep(struct wait_queue_entry *waiters, unsigned int count,
 void rsdfs_wake(struct wait_queue_head *head, int count)
 {
 	__wake_up(head, TASK_NORMAL, count, NULL);
+}
+
+/* Sleeps; false if a signal, of any kind, has come before or meanwhile. */
+bool rsdfs_nap(unsigned int ms)
+{
+	__set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	schedule_timeout(msecs_to_jiffies(ms));
+	return !signal_pending(current);
 }
 
 bool rsdfs_fatal_signal(void)
@@ -664,6 +673,19 @@ void rsdfs_inode_netfs(struct inode *inode, const struct netfs_request_ops *ops,
 		mapping_set_stable_writes(inode->i_mapping);
 }
 
+void rsdfs_inode_go_around(struct inode *inode, bool around)
+{
+	if (around)
+		set_bit(NETFS_ICTX_UNBUFFERED, &netfs_inode(inode)->flags);
+	else
+		clear_bit(NETFS_ICTX_UNBUFFERED, &netfs_inode(inode)->flags);
+}
+
+bool rsdfs_inode_goes_around(struct inode *inode)
+{
+	return test_bit(NETFS_ICTX_UNBUFFERED, &netfs_inode(inode)->flags);
+}
+
 u64 rsdfs_inode_size(const struct inode *inode)
 {
 	return i_size_read(inode);
@@ -817,6 +839,56 @@ bool rsdfs_killed(void)
 	return (current->flags & PF_EXITING) &&
 	       (current->signal->flags & SIGNAL_GROUP_EXIT) &&
 	       (current->signal->group_exit_code & 0x7f) == SIGKILL;
+}
+
+/* file locks: struct file_lock is laid out at random, so Rust does not look into it */
+
+void rsdfs_lock_read(const struct file_lock *fl, struct rsdfs_lock *out)
+{
+	*out = (struct rsdfs_lock) {
+		.owner = (unsigned long)fl->c.flc_owner,
+		.start = fl->fl_start,
+		.last = fl->fl_end,
+		.type = fl->c.flc_type == F_UNLCK ? RSDFS_LOCK_NONE :
+			fl->c.flc_type == F_RDLCK ? RSDFS_LOCK_SHARED :
+						    RSDFS_LOCK_EXCLUSIVE,
+		.flock = fl->c.flc_flags & FL_FLOCK,
+		.sleep = fl->c.flc_flags & FL_SLEEP,
+	};
+}
+
+/* Looks (@look), or locks and unlocks, in the lists of this machine; waits if @sleep. */
+int rsdfs_lock_local(struct file *file, struct file_lock *fl, bool look,
+		     bool sleep)
+{
+	unsigned int flags = fl->c.flc_flags;
+	int ret;
+
+	fl->c.flc_flags &= ~(FL_ACCESS | FL_SLEEP);
+	fl->c.flc_flags |= (look ? FL_ACCESS : 0) | (sleep ? FL_SLEEP : 0);
+	ret = locks_lock_inode_wait(file_inode(file), fl);
+	fl->c.flc_flags = flags;
+	return ret;
+}
+
+/* Whether a lock of this machine is in the way of a fcntl lock; then @fl is that lock. */
+bool rsdfs_lock_test(struct file *file, struct file_lock *fl)
+{
+	unsigned char type = fl->c.flc_type;
+
+	posix_test_lock(file, fl);
+	if (fl->c.flc_type != F_UNLCK)
+		return true;
+	fl->c.flc_type = type;
+	return false;
+}
+
+/* The answer to F_GETLK: nothing is in the way, or a lock of another machine. */
+void rsdfs_lock_answer(struct file_lock *fl, unsigned int type)
+{
+	fl->c.flc_type = type == RSDFS_LOCK_NONE ? F_UNLCK :
+			 type == RSDFS_LOCK_SHARED ? F_RDLCK : F_WRLCK;
+	fl->c.flc_pid = -1;
 }
 
 void rsdfs_inode_drop_link(struct inode *inode, bool all)

@@ -231,6 +231,15 @@ pub(super) unsafe fn wait<const N: usize>(
     outcome
 }
 
+/// Sleeps for `ms` milliseconds. Fails with `ERESTARTSYS` when a signal comes, of any kind.
+pub(crate) fn nap(ms: u32) -> Result {
+    // SAFETY: Puts the current task to sleep, which may.
+    match unsafe { bindings::rsdfs_nap(ms) } {
+        true => Ok(()),
+        false => Err(ERESTARTSYS),
+    }
+}
+
 /// Milliseconds as jiffies, rounded up, for `schedule_timeout()`.
 fn jiffies(ms: u64) -> c_long {
     let ms = c_uint::try_from(ms).unwrap_or(c_uint::MAX >> 1);

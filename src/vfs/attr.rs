@@ -7,6 +7,7 @@
 
 use super::{
     automount,
+    file::Opened,
     node::{
         touched,
         Asked, //
@@ -272,8 +273,11 @@ pub(super) fn setattr(dentry: &Dentry, inode: &Inode, mut change: Change<'_, Fs>
     }
     let volume = volume(inode);
     let path = dentry.path()?;
-    let own = change.file().map(|file| Arc::from(file.data()));
-    let writer = own
+    let own: Option<Arc<Opened>> = change.file().map(|file| Arc::from(file.data()));
+    if let Some(open) = &own {
+        open.check()?;
+    }
+    let writer = (own.clone())
         .filter(|open| open.can_write())
         .or_else(|| node.writer());
     let handle = writer.as_ref().map(|open| open.handle());
@@ -282,6 +286,11 @@ pub(super) fn setattr(dentry: &Dentry, inode: &Inode, mut change: Change<'_, Fs>
         return Err(ESTALE);
     }
     if let Some(size) = size {
+        // One whose lock is being taken again may not have it.
+        node.locks()?.ready(&volume)?;
+        if let Some(open) = &own {
+            open.check()?;
+        }
         volume.set_size(path.as_str(), handle, size)?;
         touched(inode);
         inode.resize(size);

@@ -20,6 +20,7 @@ use crate::{
         Create,
         Handle,
         How,
+        Locks,
         Volume, //
     },
     sys::{
@@ -50,6 +51,7 @@ use kernel::{
 pub(crate) struct Opened {
     volume: Arc<Volume>,
     handle: Arc<Handle>,
+    locks: Arc<Locks>,
     read: bool,
     write: bool,
     /// Closed here, and kept only to write back what is left.
@@ -58,19 +60,38 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub(super) fn new(
+        inode: &Inode,
         volume: &Arc<Volume>,
         handle: Arc<Handle>,
         read: bool,
         write: bool,
     ) -> Result<Arc<Self>> {
+        let locks = inode
+            .data()
+            .locks()
+            .inspect_err(|_| volume.close(&handle))?;
+        locks.enter();
         let open = Self {
             volume: volume.clone(),
             handle,
+            locks,
             read,
             write,
             kept: Atomic::new(false),
         };
         Ok(Arc::new(open, GFP_KERNEL)?)
+    }
+
+    pub(super) fn locks(&self) -> &Arc<Locks> {
+        &self.locks
+    }
+
+    /// Whether it can still be used: not after it was given up.
+    pub(super) fn check(&self) -> Result {
+        match self.handle.is_lost() {
+            true => Err(EIO),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn volume(&self) -> &Arc<Volume> {
@@ -97,6 +118,7 @@ impl Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         self.volume.close(&self.handle);
+        self.locks.leave(&self.volume, &self.handle);
     }
 }
 
@@ -112,6 +134,7 @@ fn open(dentry: &Dentry, inode: &Inode, flags: Flags) -> Result<Arc<Opened>> {
         write,
         create: Create::Open,
         readonly_attr: false,
+        durable: true,
     };
     let before = Before::new(inode);
     let (handle, found) = volume
@@ -121,7 +144,7 @@ fn open(dentry: &Dentry, inode: &Inode, flags: Flags) -> Result<Arc<Opened>> {
             EREMOTE => ESTALE,
             error => error,
         })?;
-    let open = Opened::new(&volume, handle, read, write)?;
+    let open = Opened::new(inode, &volume, handle, read, write)?;
     attr::apply(inode, &found, &before)?;
     lease::enter(inode, &open)?;
     Ok(open)
@@ -157,6 +180,10 @@ impl Operations for Fs {
             } else {
                 // Errors are told by flush, or to the next one that asks.
                 let _ = inode.sync();
+            }
+            if node.is_poisoned() {
+                // What did not land is not to be read.
+                inode.invalidate();
             }
             touched(inode);
             if inode.is_dirty() {

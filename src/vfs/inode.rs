@@ -133,8 +133,8 @@ fn make(dentry: &Dentry, dir: &Inode, how: How) -> Result<(ARef<Inode>, Arc<Open
     let (handle, found) = volume
         .open(path.as_str(), how, None)
         .map_err(|error| automount::in_the_way(volume, path.as_str(), error.into()))?;
-    let open = Opened::new(volume, handle, how.read, how.write)?;
-    let inode = obtain(sb, path.as_str(), &found, asked)?;
+    let inode = obtain(sb, path.as_str(), &found, asked).inspect_err(|_| volume.close(&handle))?;
+    let open = Opened::new(&inode, volume, handle, how.read, how.write)?;
     stamp(dentry, asked);
     touched(dir);
     Ok((inode, open))
@@ -155,6 +155,7 @@ fn open_existing(dir: &Inode, dentry: &Dentry, flags: Flags) -> Result<inode::Op
         write: flags.write(),
         create: Create::Open,
         readonly_attr: false,
+        durable: true,
     };
     let (handle, found) = match volume.open(path.as_str(), how, None).map_err(Error::from) {
         Ok(opened) => opened,
@@ -168,12 +169,13 @@ fn open_existing(dir: &Inode, dentry: &Dentry, flags: Flags) -> Result<inode::Op
         }
         Err(error) => return Err(error),
     };
-    let file = Opened::new(volume, handle, how.read, how.write)?;
-    let inode = obtain(sb, path.as_str(), &found, asked)?;
+    let inode = obtain(sb, path.as_str(), &found, asked).inspect_err(|_| volume.close(&handle))?;
     stamp(dentry, asked);
     if inode.kind() == Kind::Dir {
+        volume.close(&handle);
         return Ok(inode::Opened::Looked(Some(inode)));
     }
+    let file = Opened::new(&inode, volume, handle, how.read, how.write)?;
     lease::enter(&inode, &file)?;
     Ok(inode::Opened::Open {
         inode,
@@ -279,6 +281,7 @@ impl Operations for Fs {
                 false => Create::New,
             },
             readonly_attr: attr::wants_readonly(mode),
+            durable: true,
         };
         match make(dentry, dir, how) {
             Ok((inode, file)) => {
@@ -300,6 +303,7 @@ impl Operations for Fs {
             write: true,
             create: Create::Exclusive,
             readonly_attr: attr::wants_readonly(mode),
+            durable: true,
         };
         let (inode, _closed) = make(dentry, dir, how)?;
         Ok(inode)

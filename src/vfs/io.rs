@@ -80,7 +80,8 @@ impl WriteIo for Writing {
 
     fn done(self: KBox<Self>, result: mount::Result<usize>) {
         let subreq = KBox::into_inner(self).0;
-        let kept = subreq.file().is_some_and(|open| open.handle().is_lost());
+        let kept = (subreq.file())
+            .is_some_and(|open| open.handle().is_lost() && !open.locks().is_poisoned());
         if result.is_err() && kept {
             subreq.keep_dirty();
         }
@@ -106,6 +107,10 @@ impl Operations for Fs {
     }
 
     fn begin_writeback(inode: &Inode) -> Option<Arc<Opened>> {
+        if inode.data().is_poisoned() {
+            // What was written under a lock that was lost does not land.
+            return None;
+        }
         let writer = inode.data().writer();
         if writer.is_none() {
             pr_warn!("file {}: nothing to write it back with\n", inode.ino());
@@ -161,7 +166,7 @@ impl Operations for Fs {
             open.volume().settle(open.handle());
         }
         match node.writer() {
-            None if node.has_writers() => Err(EIO),
+            None if node.has_writers() && !node.is_poisoned() => Err(EIO),
             _ => Ok(()),
         }
     }
@@ -173,9 +178,9 @@ impl Operations for Fs {
 }
 
 fn begin_read(open: &Opened, io: KBox<dyn ReadIo>) {
-    open.volume().read(open.handle(), io);
+    open.volume().read(open.handle(), open.locks(), io);
 }
 
 fn begin_write(open: &Opened, io: KBox<dyn WriteIo>) {
-    open.volume().write(open.handle(), io);
+    open.volume().write(open.handle(), open.locks(), io);
 }

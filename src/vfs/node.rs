@@ -2,7 +2,7 @@
 
 //! What is kept of a file or directory in its inode, and how it is found again.
 //!
-//! Locks: `Node::state`, then `Node::opens`; `Node::snapshot` is a leaf. None is held across a call
+//! Locks: `Node::state`, then `Node::opens`; `Node::snapshot` and `Node::locks` are leaves. None is held across a call
 //! of the volume.
 
 use super::{
@@ -21,6 +21,7 @@ use crate::{
         lease::Lease,
         options::Cache,
         Attr,
+        Locks,
         Volume, //
     },
     sys::{
@@ -65,6 +66,9 @@ pub(crate) struct Node {
     pub(super) state: Mutex<State>,
     #[pin]
     opens: Mutex<KVec<Arc<Opened>>>,
+    /// Of a file that was opened: its locks.
+    #[pin]
+    locks: Mutex<Option<Arc<Locks>>>,
     /// Of a directory: what was in it when it was read last.
     #[pin]
     snapshot: Mutex<Option<Arc<Snapshot>>>,
@@ -126,6 +130,7 @@ impl Node {
                 checked: None,
             }),
             opens <- new_mutex!(KVec::new()),
+            locks <- new_mutex!(None),
             snapshot <- new_mutex!(None),
         })
     }
@@ -209,6 +214,21 @@ impl Node {
     /// What was said of it on a new target was not taken over: it still has to be compared.
     pub(super) fn doubt(&self) {
         self.generation.store(0, Relaxed);
+    }
+
+    /// The locks of the file.
+    pub(super) fn locks(&self) -> Result<Arc<Locks>> {
+        let mut locks = self.locks.lock();
+        match &*locks {
+            Some(locks) => Ok(locks.clone()),
+            None => Ok(locks.insert(Locks::new()?).clone()),
+        }
+    }
+
+    /// Whether a lock of the file was lost, so that what is dirty must not land.
+    pub(super) fn is_poisoned(&self) -> bool {
+        let locks = self.locks.lock();
+        locks.as_ref().is_some_and(|locks| locks.is_poisoned())
     }
 
     /// Enters an open file.

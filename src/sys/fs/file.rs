@@ -7,13 +7,11 @@
 use super::{
     dentry::Dentry,
     inode::Inode,
+    lock,
     FileSystem,
     Type, //
 };
-use crate::sys::{
-    bindings,
-    errno, //
-};
+use crate::sys::bindings;
 use core::{
     marker::PhantomData,
     ptr, //
@@ -171,8 +169,8 @@ impl<T: FileSystem> Table<T> {
         flush: Some(flush::<T>),
         release: Some(release::<T>),
         fsync: Some(fsync::<T>),
-        lock: Some(lock),
-        flock: Some(lock),
+        lock: Some(lock::lock::<T>),
+        flock: Some(lock::flock::<T>),
         splice_read: Some(splice_read::<T>),
         splice_write: Some(bindings::iter_file_splice_write),
         ..pin_init::zeroed()
@@ -216,15 +214,6 @@ pub(super) unsafe fn adopt<T: FileSystem>(
         }
     }
     result
-}
-
-/// Locks are refused: granted here only, they would not hold against other clients.
-unsafe extern "C" fn lock(
-    _file: *mut bindings::file,
-    _command: c_int,
-    _lock: *mut bindings::file_lock,
-) -> c_int {
-    errno::EOPNOTSUPP.to_errno()
 }
 
 /// In place of `open`, for what `atomic_open` opened.
@@ -382,7 +371,7 @@ unsafe extern "C" fn splice_read<T: FileSystem>(
     }
     // SAFETY: Passed on as they came.
     unsafe {
-        if T::unbuffered(this.inode()) {
+        if this.inode().goes_around_cache() {
             bindings::copy_splice_read(file, pos, pipe, len, flags)
         } else {
             bindings::filemap_splice_read(file, pos, pipe, len, flags)

@@ -339,6 +339,18 @@ impl<T: Type> Inode<T> {
         unsafe { bindings::filemap_flush((*self.as_ptr()).i_mapping) };
     }
 
+    /// Whether what is read and written goes around the page cache, mappings excepted.
+    pub(crate) fn go_around_cache(&self, around: bool) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::rsdfs_inode_go_around(self.as_ptr(), around) };
+    }
+
+    /// Whether it does.
+    pub(super) fn goes_around_cache(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::rsdfs_inode_goes_around(self.as_ptr()) }
+    }
+
     /// Drops the pages that are not dirty, also where they are mapped.
     pub(crate) fn invalidate(&self) {
         // SAFETY: By the type invariant. Pages that could not be dropped are dirty: they are ours.
