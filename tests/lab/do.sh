@@ -11,6 +11,7 @@ do_help() {
 	drop S, undrop S   packets dropped silently, both ways (ARP still answered)
 	unplug S, plug S   the server's bridge port off and on (ARP dead too)
 	oneway S           only the server's answers are dropped (undone by undrop)
+	refuse S           only new connections are answered with a TCP reset (undone by undrop)
 	reject S           every packet to port 445 answered with a TCP reset (undone by unreject)
 	noshare S SHARE    take the share away, also from those connected; share S SHARE brings it back
 	setpw S USER PW    another password
@@ -79,6 +80,10 @@ filter() { # server, rules
 }
 do_drop() { filter "$1" '-A INPUT -i eth0 -j DROP' '-A OUTPUT -o eth0 -j DROP'; : >"$STATE/$1/dropped"; }
 do_oneway() { filter "$1" '-A OUTPUT -o eth0 -j DROP'; : >"$STATE/$1/dropped"; }
+do_refuse() {
+	filter "$1" '-A INPUT -i eth0 -p tcp --dport 445 --syn -j REJECT --reject-with tcp-reset'
+	: >"$STATE/$1/dropped"
+}
 do_undrop() { filter "$1"; rm -f "$STATE/$1/dropped"; }
 do_reject() {
 	filter "$1" '-A INPUT -i eth0 -p tcp --dport 445 -j REJECT --reject-with tcp-reset'

@@ -7,6 +7,7 @@ mod crowd;
 mod errno;
 mod files;
 mod fsx;
+mod locks;
 mod mountctx;
 mod names;
 mod overwrite;
@@ -79,6 +80,10 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
+    /// Lock, unlock, read and write as told on standard input.
+    Lock,
+    /// Many processes lock counters, count, and look whether anybody else is there.
+    Locktorture(locks::Args),
     /// Time create, stat, readdir, rename, unlink of many files.
     Files(files::Args),
     /// Random operations on names, each of which must take effect once.
@@ -109,6 +114,8 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Mmap { file, mb } => content::mmap(&file, mb),
         Command::Fsx(args) => fsx::run(&args),
         Command::Errno { words } => errno::run(&words),
+        Command::Lock => locks::talk(),
+        Command::Locktorture(args) => locks::torture(&args),
         Command::Files(args) => files::run(&args),
         Command::Names(args) => names::run(&args),
         Command::Randread(args) => speed::random_read(&args),

@@ -103,6 +103,11 @@ round_fsx() {
 	same_there "$1/f" "$(json sha256 "$said")"
 }
 
+# Eight processes lock counters and count: nobody meets anybody, no count is lost.
+round_torture() {
+	[ "$2" = 0 ] || rsdfs-test locktorture --file "$1/f" --seconds 4
+}
+
 # A copy is what it was made of, read cold, and at the server.
 round_copy() {
 	if [ "$2" = 0 ]; then
@@ -208,7 +213,7 @@ soak() {
 	check "servers killed: $KILLED" test "$KILLED" -ge 2
 	stop_programs
 	leave_root
-	start_programs fsx copy
+	start_programs fsx copy torture
 	cut_connections "$KILLS"
 	is "connections cut" "$CUT" "$KILLS"
 	stop_programs
