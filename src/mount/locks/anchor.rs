@@ -19,6 +19,7 @@ use crate::mount::{
         On,
         Tree, //
     },
+    volume::Volume,
     Create,
     Error,
     How,
@@ -43,8 +44,11 @@ impl Turn<'_> {
             Stage::Idle => {}
         }
         let anchor = match anchor {
-            Some(anchor) => anchor,
-            None => self.anchor(on, own)?,
+            Some(anchor) if !anchor.is_lost() => anchor,
+            _ => {
+                self.locks.part_with_anchor(self.volume);
+                self.anchor(on, own)?
+            }
         };
         let seat = self.volume.seat(on, &anchor)?;
         self.volume.locks.enlist(self.locks)?;
@@ -92,6 +96,14 @@ impl Turn<'_> {
 }
 
 impl Locks {
+    /// Forgets an anchor that was given up, and closes it, unless it is an open file of somebody, who does that.
+    pub(super) fn part_with_anchor(&self, volume: &Volume) {
+        let anchor = self.state.lock().anchor.take();
+        if let Some(anchor) = anchor.filter(|anchor| !anchor.how.durable) {
+            volume.close(&anchor);
+        }
+    }
+
     /// Whether the anchor was open on another tree than the `present` one, and that is dead.
     pub(super) fn is_left_behind(&self, present: &Arc<Tree>) -> bool {
         let state = self.state.lock();

@@ -155,7 +155,7 @@ impl Locks {
             turn.is_mended(&present, error);
         }
         drop(turn);
-        if result == Ok(true) {
+        if self.is_ready(volume) {
             self.resume();
         }
         result == Ok(true)
@@ -201,9 +201,11 @@ impl Turn<'_> {
             _ => (now_ms(), state.begin(now_ms())),
         };
         let wanted = state.claims.iter().any(|claim| !claim.lost);
+        let alive = state.alive(on).is_some();
         drop(state);
         drop(gone);
-        if !wanted {
+        // What the server holds, if anything, is gone with the handle.
+        if !wanted && !alive && !anchor.granted().1 {
             self.held.clear();
             return Ok(self.reclaimed(0));
         }
@@ -213,10 +215,7 @@ impl Turn<'_> {
             Err(error) if is_final(error) => {
                 self.held.clear();
                 self.locks.lose(self.volume, |_| true);
-                let gone = self.locks.state.lock().anchor.take();
-                if let Some(anchor) = gone {
-                    self.volume.close(&anchor);
-                }
+                self.locks.part_with_anchor(self.volume);
                 return Ok(self.reclaimed(0));
             }
             Err(error) => return Err(error),
@@ -231,10 +230,15 @@ impl Turn<'_> {
             drop(state);
             drop(gone);
         }
-        match self.settle(&on.with(&seat.0), seat.1, None)? {
-            Settled::Done { .. } => {}
-            Settled::Refused(_) if age(since) < PATIENCE => return Ok(false),
-            Settled::Refused(_) => self.settle_or_lose(&on.with(&seat.0), seat.1)?,
+        match self.settle(&on.with(&seat.0), seat.1, None) {
+            Ok(Settled::Done { .. }) => {}
+            Ok(Settled::Refused(_)) if age(since) < PATIENCE => return Ok(false),
+            Ok(Settled::Refused(_)) => self.settle_or_lose(&on.with(&seat.0), seat.1)?,
+            // A server that does not know locks, or has no room for more.
+            Err(error) if is_final(error) && age(since) >= PATIENCE => {
+                self.locks.lose(self.volume, |_| true);
+            }
+            Err(error) => return Err(error),
         }
         let count = self.locks.claimed();
         Ok(self.reclaimed(count))

@@ -89,7 +89,7 @@ impl Locks {
     }
 
     /// Whether the locks are held, if there are any.
-    fn is_ready(&self, volume: &Volume) -> bool {
+    pub(super) fn is_ready(&self, volume: &Volume) -> bool {
         let view = volume.view();
         self.state.lock().is_ready(&view)
     }
