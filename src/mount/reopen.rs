@@ -21,9 +21,11 @@ use super::{
     ops::{
         attr_of_all,
         call,
+        change,
         close,
         open,
         parse_info,
+        stat,
         Opened, //
     },
     tree::{
@@ -52,8 +54,13 @@ use rsdfs_proto::{
         Rule, //
     },
     smb2::{
-        info,
+        create::access,
+        info::{
+            self,
+            attributes, //
+        },
         query_info::QueryInfo,
+        set_info::Set,
         FileId, //
     },
     status::{
@@ -162,12 +169,56 @@ impl Volume {
         old: Option<&Seat>,
     ) -> Result<Option<Opened>> {
         let path = handle.path()?;
-        let (file, attr, grant) = open(present, text(&path), handle.again(), handle.lease(), None)?;
-        if self.is_the_one(present, handle, old, &attr) {
-            return Ok(Some((file, attr, grant)));
+        let path = text(&path);
+        match open(present, path, handle.again(), handle.lease(), None) {
+            Ok((file, attr, grant)) if self.is_the_one(present, handle, old, &attr) => {
+                Ok(Some((file, attr, grant)))
+            }
+            Ok((file, ..)) => {
+                close(present, file);
+                Ok(None)
+            }
+            Err(Error::Status(NtStatus::ACCESS_DENIED)) if handle.may(true) => {
+                self.find_readonly(present, handle, old, path)
+            }
+            Err(error) => Err(error),
         }
-        close(present, file);
-        Ok(None)
+    }
+
+    /// The same, of a file that was made read-only, or has become so, while it was open for writing: for the moment
+    /// of opening it is not.
+    #[inline(never)]
+    fn find_readonly(
+        &self,
+        present: &On<'_>,
+        handle: &Handle,
+        old: Option<&Seat>,
+        path: &str,
+    ) -> Result<Option<Opened>> {
+        let found = stat(present, path)?;
+        if found.attributes & attributes::READONLY == 0 {
+            return Err(Error::Status(NtStatus::ACCESS_DENIED));
+        }
+        if !self.is_the_one(present, handle, old, &found) {
+            return Ok(None);
+        }
+        let set = |attributes| {
+            let times = info::Times::default();
+            let basic = Set::Basic(info::Basic { times, attributes });
+            let needed = (access::WRITE_ATTRIBUTES, 0);
+            change(present, path, needed, &[basic], Some(handle.lease()))
+        };
+        let kept =
+            found.attributes & (attributes::HIDDEN | attributes::SYSTEM | attributes::ARCHIVE);
+        set(if kept == 0 { attributes::NORMAL } else { kept })?;
+        let opened = open(present, path, handle.again(), handle.lease(), None);
+        let set_back = set(kept | attributes::READONLY);
+        let (file, attr, grant) = opened?;
+        if let Err(error) = set_back {
+            close(present, file);
+            return Err(error);
+        }
+        Ok(Some((file, attr, grant)))
     }
 
     /// Notes that an open file was opened again.

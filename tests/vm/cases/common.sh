@@ -98,9 +98,9 @@ mend() {
 hold_files() {
 	mkfifo "$TMP/fd.in" "$TMP/fd.out"
 	python3 -S -E -c 'import errno, os, sys
-files, modes = {}, {"r": os.O_RDONLY, "rw": os.O_RDWR, "w": os.O_WRONLY}
+files, modes = {}, {"r": os.O_RDONLY, "rw": os.O_RDWR, "w": os.O_WRONLY, "new": os.O_RDWR | os.O_CREAT}
 def do(what, name, *words):
-    if what == "open": files[name] = os.open(words[1], modes[words[0]])
+    if what == "open": files[name] = os.open(words[1], modes[words[0]], 0o444)
     elif what == "read": return os.pread(files[name], 4096, 0).decode().splitlines()[0]
     elif what == "write": os.pwrite(files[name], (words[0] + "\n").encode(), 0)
     elif what == "sync": os.fsync(files[name])
@@ -116,8 +116,8 @@ while True:
 	HOLDER=$!
 }
 
-# fd open NAME r|rw|w PATH, fd write NAME WORD, fd read|sync|stat|close NAME: at its beginning; OK, the first line that
-# was read, or the errno. drop_files: closes all.
+# fd open NAME r|rw|w|new PATH (what is new is read-only), fd write NAME WORD, fd read|sync|stat|close NAME: at its
+# beginning; OK, the first line that was read, or the errno. drop_files: closes all.
 fd() {
 	echo "$*" >"$TMP/fd.in"
 	cat "$TMP/fd.out"
