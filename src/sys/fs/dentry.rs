@@ -98,8 +98,9 @@ impl<T: Type> Dentry<T> {
     /// The path, in UTF-8: `dentry_path_raw()`. Not changed by a rename that is under way.
     pub(crate) fn path(&self) -> Result<Path> {
         const SIZE: usize = bindings::PATH_MAX as usize;
-        let mut buffer = KVec::with_capacity(SIZE, GFP_KERNEL)?;
-        buffer.resize(SIZE, 0u8, GFP_KERNEL)?;
+        let mut buffer = KVec::<u8>::with_capacity(SIZE, GFP_KERNEL | __GFP_ZERO)?;
+        // SAFETY: There is room for `SIZE` bytes, and all of them are 0.
+        unsafe { buffer.inc_len(SIZE) };
         let base: *mut u8 = buffer.as_mut_ptr();
         // SAFETY: By the type invariant; the buffer has `SIZE` bytes.
         let path = unsafe { bindings::dentry_path_raw(self.as_ptr(), base.cast(), SIZE as c_int) };
