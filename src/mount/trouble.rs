@@ -49,7 +49,10 @@ impl Trouble {
 
     /// Whether nobody answered.
     pub(crate) fn is_silence(&self) -> bool {
-        matches!(self.fault.cause, Cause::Unreachable | Cause::Silent)
+        matches!(
+            self.fault.cause,
+            Cause::Unreachable | Cause::Cut | Cause::Silent
+        )
     }
 
     /// Says what else was wrong.
@@ -149,6 +152,7 @@ impl From<Error> for Trouble {
             ENOENT | ENOTDIR => Cause::Missing,
             errno::ELOOP => Cause::Missing,
             ENOMEM => Cause::Busy,
+            errno::ECONNRESET | EPIPE => Cause::Cut,
             EINVAL | errno::EPROTO => Cause::Broken,
             _ => Cause::Unreachable,
         };

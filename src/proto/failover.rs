@@ -135,6 +135,13 @@ impl Slot {
     pub const fn is_trying(&self) -> bool {
         self.trying.is_some()
     }
+
+    /// Whether it has a go left where each target has but one: what was cut off in the middle may be
+    /// begun anew, once.
+    fn has_a_go(&self) -> bool {
+        let was_cut = || self.health.fault().is_some_and(|f| f.cause == Cause::Cut);
+        self.tries == 0 || (self.tries == 1 && was_cut())
+    }
 }
 
 /// The state machine; `S` is the storage of one [`Slot`] per target in rank order.
@@ -349,7 +356,7 @@ impl<S: DerefMut<Target = [Slot]>> Failover<S> {
     fn candidates(&self) -> impl Iterator<Item = (usize, &Slot)> {
         let once = self.policy.once;
         let slots = self.slots.iter().enumerate();
-        slots.filter(move |(_, s)| s.trying.is_none() && (!once || s.tries == 0))
+        slots.filter(move |(_, s)| s.trying.is_none() && (!once || s.has_a_go()))
     }
 
     /// The earliest moment at which pace and backoff let a contender start, places aside.

@@ -27,6 +27,8 @@ pub enum Cause {
     Silent,
     /// Its name does not resolve, the connection was refused or reset, or there is no route.
     Unreachable,
+    /// The connection stood and was lost in the middle of the conversation.
+    Cut,
     /// It answered against the protocol.
     Broken,
     /// It has no resources just now.
@@ -164,7 +166,7 @@ impl Health {
             return 0;
         };
         let weight: u32 = match fault.cause {
-            Cause::Unreachable => 16,
+            Cause::Unreachable | Cause::Cut => 16,
             Cause::Broken | Cause::Busy => 32,
             Cause::Silent | Cause::Missing => 64,
             Cause::Denied => 128,

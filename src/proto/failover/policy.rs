@@ -23,7 +23,7 @@ pub struct Policy {
     pub backoff_max: Span,
     /// Give up this long after the start.
     pub soft: Option<Span>,
-    /// Give up when each target has failed once: for mounting.
+    /// Give up when each target has failed once, or twice if the first time the connection was cut: for mounting.
     pub once: bool,
     /// Anything random; different clients must not come back in step.
     pub seed: u64,

@@ -22,6 +22,8 @@ enum Way {
     NoShare(u64),
     /// Refuses the password.
     Denied(u64),
+    /// The connection stands and is lost.
+    Cut(u64),
 }
 
 /// What a target does from which moment on.
@@ -45,6 +47,7 @@ enum Report {
     Refused,
     Missing,
     Denied,
+    Cut,
 }
 
 #[derive(Debug)]
@@ -181,6 +184,7 @@ impl Sim {
                     Report::Refused => machine.down(at, a, Cause::Unreachable.into()),
                     Report::Missing => machine.down(at, a, Cause::Missing.into()),
                     Report::Denied => machine.down(at, a, Cause::Denied.into()),
+                    Report::Cut => machine.down(at, a, Cause::Cut.into()),
                 }
                 if !matches!(report, Report::Progress) {
                     live.retain(|l| *l != a);
@@ -219,6 +223,10 @@ impl Sim {
                 put(t / 2, Report::Progress);
                 put(t, Report::Denied);
             }
+            Way::Cut(t) => {
+                put(t / 2, Report::Progress);
+                put(t, Report::Cut);
+            }
         }
     }
 
@@ -248,6 +256,13 @@ impl Sim {
                 assert!(self.policy.once);
                 let mut tried: Vec<usize> = out.starts.iter().map(|s| s.1).collect();
                 tried.sort_unstable();
+                if self
+                    .targets
+                    .iter()
+                    .any(|t| matches!(t.0[..], [(_, Way::Cut(_))]))
+                {
+                    tried.dedup();
+                }
                 assert!(tried.into_iter().eq(0..self.targets.len()), "each once");
             }
             Some(Action::Publish(_)) => {}
@@ -424,6 +439,22 @@ fn mounting_gives_up_with_the_most_telling_failure() {
     }
     let out = Sim::new(&[], Lost::Start, Policy::MOUNT).run();
     assert_eq!(out.end, Some(Action::GiveUp(Reason::Exhausted(None))));
+}
+
+#[test]
+fn mounting_begins_anew_once_what_was_cut_off() {
+    use Way::*;
+    let mut sim = Sim::new(&[Cut(5), Refuse(1)], Lost::Start, Policy::MOUNT);
+    sim.targets[0] = Target(vec![(0, Cut(5)), (6, Good(5))]);
+    let out = sim.run();
+    assert_eq!(published(&out), 0);
+    assert!(out.at <= 100, "{out:?}");
+
+    let out = Sim::new(&[Cut(5), Refuse(1)], Lost::Start, Policy::MOUNT).run();
+    let order: Vec<usize> = out.starts.iter().map(|s| s.1).collect();
+    assert_eq!(order, [0, 1, 0], "the cut one twice, after the other");
+    let cut = Some(Action::GiveUp(Reason::Exhausted(Some(Cause::Cut.into()))));
+    assert_eq!(out.end, cut);
 }
 
 #[test]
