@@ -319,21 +319,22 @@ def everything(link):
     return data
 
 
-def ctl(control, words):
+def ask(control, words):
+    """Tells the proxy with this control socket something; its answer."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     link.connect(control)
     link.sendall(" ".join(words).encode())
     link.shutdown(socket.SHUT_WR)
-    answer = everything(link).decode()
-    print(answer)
-    return 1 if answer.startswith("error") else 0
+    return everything(link).decode()
 
 
 def main(words):
     if len(words) >= 3 and words[0] == "serve" and words[2] in ("mute", "reset", "greet", "proxy"):
         return serve(words[1], words[2], words[3:])
     if len(words) >= 3 and words[0] == "ctl":
-        return ctl(words[1], words[2:])
+        answer = ask(words[1], words[2:])
+        print(answer)
+        return 1 if answer.startswith("error") else 0
     print(__doc__, file=sys.stderr)
     return 2
 

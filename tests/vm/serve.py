@@ -19,6 +19,12 @@ import sys
 import threading
 import time
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.append(os.path.join(HERE, "../lab"))
+import peer
+
+STATE = os.path.join("/run/rsdfs-lab", os.environ.get("RSDFS_LAB", "rsdfs"))
 PORTS = 8
 
 # What no case may leave in the kernel's log.
@@ -93,9 +99,14 @@ def broker(server, report):
 def command(words):
     began = time.monotonic()
     try:
-        done = subprocess.run([args.lab, "do", *words], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-        status, out, err = done.returncode, done.stdout, done.stderr
+        if len(words) > 2 and words[0] == "ctl":
+            # Cases ask the peers often, and a process for each question takes longer than the answer.
+            out, err = peer.ask(os.path.join(STATE, words[1], "peer.sock"), words[2:]).encode() + b"\n", b""
+            status = int(out.startswith(b"error"))
+        else:
+            done = subprocess.run([args.lab, "do", *words], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+            status, out, err = done.returncode, done.stdout, done.stderr
     except (OSError, subprocess.TimeoutExpired) as error:
         status, out, err = 125, b"", str(error).encode()
     if status < 0:
