@@ -30,8 +30,9 @@ use kernel::{
     }, //
 };
 
-/// How long a server may take for each answer while a stack is brought up, in milliseconds.
-const PATIENCE: u64 = 5000;
+/// How long a server may take for each answer while a stack is brought up, and for all of what else must be done before
+/// waiting I/O goes on, in milliseconds.
+pub(super) const PATIENCE: u64 = 5000;
 
 /// The last [`Attempt::tag`].
 static TAG: Atomic<u64> = Atomic::new(0);

@@ -5,9 +5,12 @@
 //! It exists from the mount on, so that nothing needs to be allocated to begin a failover, and it
 //! is the only one that looks, so that a failover happens once however many callers wait for it.
 
-use super::volume::{
-    Volume,
-    Work, //
+use super::{
+    attempt::PATIENCE,
+    volume::{
+        Volume,
+        Work, //
+    }, //
 };
 use crate::{
     sys::thread::{
@@ -29,7 +32,7 @@ pub(super) fn run(volume: &Arc<Volume>, stop: &Stop) {
         match volume.wait_for_work(|| stop.is_set()) {
             Work::Stop => return,
             Work::Resume => volume.resume(),
-            Work::Bury => volume.bury(None),
+            Work::Bury => volume.bury(PATIENCE),
             Work::Tend => volume.tend(),
             // Fails only for want of memory or when it is called off; then the next round looks
             // again at what is the matter.

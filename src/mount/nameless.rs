@@ -57,15 +57,15 @@ impl Volume {
 
     /// Removes the files that were closed without a name, while the server takes no longer than `patience`
     /// milliseconds for each.
-    pub(super) fn bury(&self, patience: Option<u64>) {
+    pub(super) fn bury(&self, patience: u64) {
         while let Some(handle) = self.condemned() {
             let view = self.view();
             let here = handle.tree().filter(|tree| !tree.is_dead());
             let Some(tree) = here.or(view.tree.filter(|_| view.up)) else {
                 return;
             };
-            let deadline = patience.map(|patience| now_ms().saturating_add(patience));
-            let result = self.remove_hidden(&handle, &On::new(&tree, deadline));
+            let deadline = now_ms().saturating_add(patience);
+            let result = self.remove_hidden(&handle, &On::new(&tree, Some(deadline)));
             let gone = match result {
                 Err(Error::Lost) => Some(Reason::Gone),
                 Err(Error::Status(status)) => tree.gone(status),

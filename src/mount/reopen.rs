@@ -7,6 +7,7 @@
 //! and never written to.
 
 use super::{
+    attempt::PATIENCE,
     durable::{
         self,
         Grant, //
@@ -308,14 +309,18 @@ impl Volume {
         Ok(any)
     }
 
-    /// Opens what there is something at stake for on a new tree, before anything else is done there.
+    /// Opens what there is something at stake for on a new tree, before anything else is done there; for no longer than
+    /// [`PATIENCE`], since all that waits for the tree waits for this.
     pub(super) fn reclaim(&self, tree: &Arc<Tree>) {
         let mut staked = KVec::new();
         // Without memory those that were found so far have to do; the others are opened when they are used.
         let _ = self.copy_handles(&mut staked, |handle| handle.is_staked());
+        let deadline = Some(now_ms().saturating_add(PATIENCE));
         for handle in staked {
-            match self.seat(&On::new(tree, None), &handle) {
+            match self.seat(&On::new(tree, deadline), &handle) {
                 Err(Error::Lost) => return self.lost(tree, Reason::Gone),
+                // The rest is opened when it is used.
+                Err(Error::Timeout) => return,
                 // What is wrong with the file, its user learns.
                 _ => {}
             }

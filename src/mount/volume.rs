@@ -737,7 +737,7 @@ impl Volume {
         if let Some(keeper) = &keeper {
             keeper.stop();
         }
-        self.bury(Some(FAREWELL));
+        self.bury(FAREWELL);
         let tree = self.state.lock().tree.take();
         if let Some(tree) = tree {
             tree.farewell(FAREWELL);
