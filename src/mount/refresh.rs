@@ -305,6 +305,10 @@ impl Refresh {
         };
         attempt.release();
         if let Err(trouble) = outcome {
+            // What is wrong with the server goes for those, too, that it was not asked for.
+            let counts = &self.world.cache.counts;
+            let unasked = left.len() as u64;
+            counts.refresh_failed.fetch_add(unasked, Relaxed);
             // A server that does not answer leaves the old ones in use.
             let _ = self.let_rest(host, &peer.account, &trouble);
         }

@@ -149,6 +149,22 @@ try_mount() {
 	MESSAGES=${MESSAGES%%],*}
 }
 
+# trace: records the tracepoints from here on. events NAME: what was recorded, without who and when. switches: the moves
+# between targets, as "from to reason xTIMES". cached COUNTER: of the referral cache.
+T=/sys/kernel/tracing
+trace() {
+	[ -e $T/trace ] || mount -t tracefs tracefs $T
+	trap 'echo 0 >$T/events/rsdfs/enable; rm -rf "$TMP"' EXIT
+	: >$T/trace
+	echo 1 >$T/events/rsdfs/enable
+}
+events() { sed -n "s/^.*: $1: //p" $T/trace; }
+switches() {
+	events target_switch | sed 's|.* old=//target\(.\)/.* new=//target\(.\)/.* reason=\([a-z]*\) .*|t\1 t\2 \3|' |
+		sort | uniq -c | awk '{ print $2, $3, $4, "x" $1 }' | paste -sd,
+}
+cached() { sed -n "s/.* $1=\([0-9]*\).*/\1/p" /proc/fs/rsdfs/dfscache_stats; }
+
 # use_dns DC...: the controllers to ask for names, in this order; the domain's names may be short. What /etc/hosts
 # has goes before. Undone after the case.
 use_dns() {
