@@ -18,24 +18,30 @@ use crate::{
     mount::world::World,
     sys::proc::{
         Dir,
-        File, //
+        File,
+        SeqFile,
+        Show, //
     }, //
 };
-use connections::Connections;
 use control::Controls;
-use dfscache::{
-    DfsCache,
-    Stats, //
-};
-use domains::Domains;
+use dfscache::DfsCache;
 use export::Export;
-use handles::Handles;
 use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use locks::Locked;
-use mounts::Mounts;
+
+/// A file that takes no commands: what `show` says of the world.
+struct View {
+    world: Arc<World>,
+    show: fn(&World, &mut SeqFile) -> Result,
+}
+
+impl Show for View {
+    fn show(&self, out: &mut SeqFile) -> Result {
+        (self.show)(&self.world, out)
+    }
+}
 
 /// The files; they go when it is dropped.
 pub(crate) struct Inspect {
@@ -60,53 +66,21 @@ impl Inspect {
             },
             GFP_KERNEL,
         )?;
-        let domains = Arc::new(
-            Domains {
-                world: world.clone(),
-            },
-            GFP_KERNEL,
-        )?;
         let export = Arc::pin_init(Export::new(world), GFP_KERNEL)?;
-        let stats = Arc::new(
-            Stats {
-                world: world.clone(),
-            },
-            GFP_KERNEL,
-        )?;
-        let handles = Arc::new(
-            Handles {
-                world: world.clone(),
-            },
-            GFP_KERNEL,
-        )?;
-        let mounts = Arc::new(
-            Mounts {
-                world: world.clone(),
-            },
-            GFP_KERNEL,
-        )?;
-        let locks = Arc::new(
-            Locked {
-                world: world.clone(),
-            },
-            GFP_KERNEL,
-        )?;
-        let connections = Arc::new(
-            Connections {
-                world: world.clone(),
-            },
-            GFP_KERNEL,
-        )?;
+        let view = |name, mode, show| {
+            let world = world.clone();
+            dir.file(name, mode, Arc::new(View { world, show }, GFP_KERNEL)?)
+        };
         Ok(Self {
             _controls: Controls::new()?,
-            _connections: dir.file(c"connections", 0o444, connections)?,
+            _connections: view(c"connections", 0o444, connections::show_all)?,
             _dfscache: dir.file(c"dfscache", 0o644, cache)?,
-            _domains: dir.file(c"domains", 0o444, domains)?,
+            _domains: view(c"domains", 0o444, domains::show_all)?,
             _export: dir.file(c"dfscache_export", 0o600, export)?,
-            _handles: dir.file(c"handles", 0o400, handles)?,
-            _locks: dir.file(c"locks", 0o400, locks)?,
-            _stats: dir.file(c"dfscache_stats", 0o444, stats)?,
-            _mounts: dir.file(c"mounts", 0o444, mounts)?,
+            _handles: view(c"handles", 0o400, handles::show_all)?,
+            _locks: view(c"locks", 0o400, locks::show_all)?,
+            _stats: view(c"dfscache_stats", 0o444, dfscache::stats)?,
+            _mounts: view(c"mounts", 0o444, mounts::show_all)?,
         })
     }
 }

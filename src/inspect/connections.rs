@@ -7,29 +7,17 @@ use crate::{
         session::Session,
         world::World, //
     },
-    sys::proc::{
-        SeqFile,
-        Show, //
-    }, //
+    sys::proc::SeqFile, //
 };
 use core::fmt::Write as _;
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 
-/// The file.
-pub(super) struct Connections {
-    pub(super) world: Arc<World>,
-}
-
-impl Show for Connections {
-    fn show(&self, out: &mut SeqFile) -> Result {
-        for (session, users) in self.world.servers.sessions()? {
-            show(out, &session, users).map_err(|_| EINVAL)?;
-        }
-        Ok(())
+/// All of them.
+pub(super) fn show_all(world: &World, out: &mut SeqFile) -> Result {
+    for (session, users) in world.servers.sessions()? {
+        show(out, &session, users).map_err(|_| EINVAL)?;
     }
+    Ok(())
 }
 
 fn show(out: &mut SeqFile, session: &Session, users: usize) -> core::fmt::Result {

@@ -56,14 +56,8 @@ pub(super) struct DfsCache {
 }
 
 /// `/proc/fs/rsdfs/dfscache_stats`: its first line alone, which costs nothing however many there are.
-pub(super) struct Stats {
-    pub(super) world: Arc<World>,
-}
-
-impl Show for Stats {
-    fn show(&self, out: &mut SeqFile) -> Result {
-        summary(out, &self.world.cache).map_err(|_| EINVAL)
-    }
+pub(super) fn stats(world: &World, out: &mut SeqFile) -> Result {
+    summary(out, &world.cache).map_err(|_| EINVAL)
 }
 
 impl Show for DfsCache {

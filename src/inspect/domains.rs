@@ -5,36 +5,24 @@
 use crate::{
     mount::world::World,
     sys::{
-        proc::{
-            SeqFile,
-            Show, //
-        },
+        proc::SeqFile,
         time::now_ms, //
     }, //
 };
 use core::fmt::Write as _;
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 use rsdfs_proto::time::Instant;
 
-/// The file.
-pub(super) struct Domains {
-    pub(super) world: Arc<World>,
-}
-
-impl Show for Domains {
-    fn show(&self, out: &mut SeqFile) -> Result {
-        let now = Instant(now_ms());
-        for domain in self.world.domains.all()? {
-            let left = now.until(domain.expires()).0 / 1000;
-            let (name, net, hint) = (domain.name(), domain.owner().net.id(), domain.hint());
-            writeln!(out, "domain={name} ttl={left} net={net} hint={hint}").map_err(|_| EINVAL)?;
-            for (i, host) in domain.controllers().enumerate() {
-                writeln!(out, "  controller={i} host={host}").map_err(|_| EINVAL)?;
-            }
+/// All of them.
+pub(super) fn show_all(world: &World, out: &mut SeqFile) -> Result {
+    let now = Instant(now_ms());
+    for domain in world.domains.all()? {
+        let left = now.until(domain.expires()).0 / 1000;
+        let (name, net, hint) = (domain.name(), domain.owner().net.id(), domain.hint());
+        writeln!(out, "domain={name} ttl={left} net={net} hint={hint}").map_err(|_| EINVAL)?;
+        for (i, host) in domain.controllers().enumerate() {
+            writeln!(out, "  controller={i} host={host}").map_err(|_| EINVAL)?;
         }
-        Ok(())
     }
+    Ok(())
 }

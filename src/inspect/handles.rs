@@ -8,30 +8,18 @@ use crate::{
         volume::Volume,
         world::World, //
     },
-    sys::proc::{
-        SeqFile,
-        Show, //
-    }, //
+    sys::proc::SeqFile, //
 };
 use core::fmt::Write as _;
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 use rsdfs_proto::dfs::escape::escaped;
 
-/// The file.
-pub(super) struct Handles {
-    pub(super) world: Arc<World>,
-}
-
-impl Show for Handles {
-    fn show(&self, out: &mut SeqFile) -> Result {
-        for volume in self.world.volumes()? {
-            show(out, &volume)?;
-        }
-        Ok(())
+/// All of them.
+pub(super) fn show_all(world: &World, out: &mut SeqFile) -> Result {
+    for volume in world.volumes()? {
+        show(out, &volume)?;
     }
+    Ok(())
 }
 
 fn show(out: &mut SeqFile, volume: &Volume) -> Result {

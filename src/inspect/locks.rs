@@ -11,38 +11,26 @@ use crate::{
         volume::Volume,
         world::World, //
     },
-    sys::proc::{
-        SeqFile,
-        Show, //
-    }, //
+    sys::proc::SeqFile, //
 };
 use core::fmt::Write as _;
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 use rsdfs_proto::dfs::escape::escaped;
 
-/// The file.
-pub(super) struct Locked {
-    pub(super) world: Arc<World>,
-}
-
-impl Show for Locked {
-    fn show(&self, out: &mut SeqFile) -> Result {
-        for volume in self.world.volumes()? {
-            let mut result = Ok(());
-            volume.locks.each(|locks| {
-                let shown = locks.each(|lock| {
-                    // A failure is that there is no room: then all is shown again.
-                    let _ = show(out, &volume, &lock);
-                });
-                result = result.and(shown);
+/// All of them.
+pub(super) fn show_all(world: &World, out: &mut SeqFile) -> Result {
+    for volume in world.volumes()? {
+        let mut result = Ok(());
+        volume.locks.each(|locks| {
+            let shown = locks.each(|lock| {
+                // A failure is that there is no room: then all is shown again.
+                let _ = show(out, &volume, &lock);
             });
-            result?;
-        }
-        Ok(())
+            result = result.and(shown);
+        });
+        result?;
     }
+    Ok(())
 }
 
 fn show(out: &mut SeqFile, volume: &Volume, lock: &Shown) -> core::fmt::Result {

@@ -7,29 +7,17 @@ use crate::{
         volume::Volume,
         world::World, //
     },
-    sys::proc::{
-        SeqFile,
-        Show, //
-    }, //
+    sys::proc::SeqFile, //
 };
 use core::fmt::Write;
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 
-/// The file.
-pub(super) struct Mounts {
-    pub(super) world: Arc<World>,
-}
-
-impl Show for Mounts {
-    fn show(&self, out: &mut SeqFile) -> Result {
-        for volume in self.world.volumes()? {
-            show(out, &volume).map_err(|_| EINVAL)?;
-        }
-        Ok(())
+/// All of them.
+pub(super) fn show_all(world: &World, out: &mut SeqFile) -> Result {
+    for volume in world.volumes()? {
+        show(out, &volume).map_err(|_| EINVAL)?;
     }
+    Ok(())
 }
 
 fn show(out: &mut SeqFile, volume: &Volume) -> core::fmt::Result {

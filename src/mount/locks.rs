@@ -324,6 +324,8 @@ impl Locks {
 
     /// Calls `show` with each lock.
     pub(crate) fn each(&self, mut show: impl FnMut(Shown)) -> Result {
+        // Reclaim may write pages of the file back, and for that the lock.
+        let _scope = NoFs::enter();
         let state = self.state.lock();
         for claim in state.claims.iter() {
             show(Shown {

@@ -47,7 +47,7 @@ impl Trouble {
         }
     }
 
-    /// Whether nobody answered.
+    /// Whether nobody answered, or not to the end.
     pub(crate) fn is_silence(&self) -> bool {
         matches!(
             self.fault.cause,
