@@ -27,8 +27,8 @@ import peer
 STATE = os.path.join("/run/rsdfs-lab", os.environ.get("RSDFS_LAB", "rsdfs"))
 PORTS = 8
 
-# An emulated machine comes up in 15 to 30 seconds, or stops: seldom, a processor's clock falls behind the others' before
-# there is any of ours in it, and its timers never fire.
+# An emulated machine comes up in 15 to 30 seconds. One was seen to stop before there was any of ours in it: the timers of
+# a processor did not fire, said RCU.
 BOOT, BOOTS = 120, 3
 
 # What no case may leave in the kernel's log.
