@@ -153,6 +153,9 @@ void rsdfs_trace_target_switch(struct rsdfs_text path, struct rsdfs_text from,
 bool rsdfs_reconnect_traced(void);
 void rsdfs_trace_reconnect(struct rsdfs_text path, struct rsdfs_text reason,
 			   u64 generation, u64 us);
+bool rsdfs_file_lost_traced(void);
+void rsdfs_trace_file_lost(struct rsdfs_text path, struct rsdfs_text file,
+			   struct rsdfs_text cause);
 
 /* fs: the file system side adds its own below */
 

@@ -41,7 +41,11 @@ use super::{
 use crate::{
     sys::{
         thread::NoFs,
-        time::now_ms, //
+        time::now_ms,
+        trace::{
+            Event as _,
+            FileLost, //
+        }, //
     },
     transport::conn::Reason, //
 };
@@ -350,6 +354,13 @@ impl Volume {
         if news {
             self.seeker.counters.lost.add();
             let path = handle.path().unwrap_or_default();
+            FileLost::emit(|| {
+                Some(FileLost {
+                    path: self.path(),
+                    file: &path,
+                    cause: cause.name(),
+                })
+            });
             pr_warn!(
                 "{}: open file {} is lost: {}\n",
                 self.path(),

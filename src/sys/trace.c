@@ -57,3 +57,15 @@ void rsdfs_trace_reconnect(struct rsdfs_text path, struct rsdfs_text reason,
 	trace_reconnect(path.at, path.len, reason.at, reason.len, generation,
 			us);
 }
+
+bool rsdfs_file_lost_traced(void)
+{
+	return trace_file_lost_enabled();
+}
+
+void rsdfs_trace_file_lost(struct rsdfs_text path, struct rsdfs_text file,
+			   struct rsdfs_text cause)
+{
+	trace_file_lost(path.at, path.len, file.at, file.len, cause.at,
+			cause.len);
+}

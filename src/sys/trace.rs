@@ -150,6 +150,29 @@ impl Event for Reconnect<'_> {
     }
 }
 
+/// `rsdfs:file_lost`: an open file was given up.
+pub(crate) struct FileLost<'a> {
+    /// What is mounted.
+    pub(crate) path: &'a str,
+    /// Where the file was, relative to that.
+    pub(crate) file: &'a [u8],
+    /// Why.
+    pub(crate) cause: &'a str,
+}
+
+impl Event for FileLost<'_> {
+    fn is_on() -> bool {
+        // SAFETY: Looks at a static key.
+        unsafe { bindings::rsdfs_file_lost_traced() }
+    }
+
+    fn put(self) {
+        let (path, file, cause) = (text(self.path), text(self.file), text(self.cause));
+        // SAFETY: The texts outlive the call, which copies them.
+        unsafe { bindings::rsdfs_trace_file_lost(path, file, cause) }
+    }
+}
+
 /// What C gets of a text; good as long as the text.
 fn text<T: AsRef<[u8]> + ?Sized>(text: &T) -> bindings::rsdfs_text {
     let bytes = text.as_ref();

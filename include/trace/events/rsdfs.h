@@ -132,6 +132,31 @@ TRACE_EVENT(reconnect,
 		  __get_str(reason), __entry->generation, __entry->us)
 );
 
+/* An open file was given up. */
+TRACE_EVENT(file_lost,
+
+	TP_PROTO(const char *path, size_t path_len,
+		 const char *file, size_t file_len,
+		 const char *cause, size_t cause_len),
+
+	TP_ARGS(path, path_len, file, file_len, cause, cause_len),
+
+	TP_STRUCT__entry(
+		__string_len(path, path, path_len)
+		__string_len(file, file, file_len)
+		__string_len(cause, cause, cause_len)
+	),
+
+	TP_fast_assign(
+		__assign_str(path);
+		__assign_str(file);
+		__assign_str(cause);
+	),
+
+	TP_printk("path=%s file=%s cause=%s", __get_str(path),
+		  __get_str(file), __get_str(cause))
+);
+
 #endif /* RSDFS_TRACE_H */
 
 /* Found by the -I of Kbuild, in the kernel's tree and out of it. */
