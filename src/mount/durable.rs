@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Open files that their server keeps when the connection is lost (MS-SMB2 2.2.13.2.11, 3.2.4.4).
+//! Open files that their server keeps when the connection is lost (MS-SMB2 3.2.4.4).
 //!
-//! A file is opened with a lease and, in 3.x, as a durable one, which costs no request of its own. Back at the
-//! same server it is claimed again with what it was granted, before anybody looks for it by its path:
-//! what others may not do to it meanwhile, its locks, and that it lives on without a name, are kept.
+//! A file is opened with a lease and as a durable one, which costs no request of its own: in 3.x of the second
+//! version (2.2.13.2.11), in 2.1 of the first (2.2.13.2.3). Back at the same server it is claimed again with what
+//! it was granted, before anybody looks for it by its path: what others may not do to it meanwhile, its locks, and
+//! that it lives on without a name, are kept.
 
 use super::{
     handle::{
@@ -47,9 +48,17 @@ use rsdfs_proto::smb2::{
 /// What is asked for along with a file.
 pub(super) struct Wish {
     hold: Option<Hold>,
-    /// For a durable one.
-    guid: Option<[u8; 16]>,
+    durable: Option<Kind>,
     write: bool,
+}
+
+/// By what name, besides the server's id for it, a durable open goes.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// By none: the first version.
+    Plain,
+    /// By one that we give it: the second.
+    Guid([u8; 16]),
 }
 
 /// What was granted along with a file.
@@ -64,12 +73,12 @@ struct Durable {
     /// The guid of the server, and the share.
     server: [u8; 16],
     share: KVec<u8>,
-    guid: [u8; 16],
+    kind: Kind,
     file: FileId,
 }
 
-/// How long a server shall keep a file open, in milliseconds. Until then it cannot be deleted there if nobody
-/// claims it.
+/// How long a server shall keep a file open, in milliseconds, unless another client wants it. (Of the first version
+/// the server decides.)
 const KEPT: u32 = 30_000;
 
 /// What is asked for at most: that, and the server's number of the file.
@@ -80,17 +89,15 @@ impl Wish {
     pub(super) fn new(tree: &On<'_>, lease: &Arc<Lease>, how: How) -> Result<Self> {
         let mut wish = Self {
             hold: None,
-            guid: None,
+            durable: None,
             write: how.write,
         };
         if tree.has_leases() {
             wish.hold = Some(Hold::new(lease, tree)?);
         }
         // None is granted without a lease.
-        if wish.hold.is_some() && how.durable && tree.has_durable() {
-            let mut guid = [0; 16];
-            crypto::random(&mut guid);
-            wish.guid = Some(guid);
+        if wish.hold.is_some() && how.durable {
+            wish.durable = Some(Kind::new(tree));
         }
         Ok(wish)
     }
@@ -107,12 +114,8 @@ impl Wish {
         if let Some(hold) = &self.hold {
             ask(Ask::Lease(hold.wanted(self.write)));
         }
-        if let Some(guid) = self.guid {
-            ask(Ask::Durable2 {
-                timeout: KEPT,
-                flags: 0,
-                guid,
-            });
+        if let Some(kind) = self.durable {
+            ask(kind.request());
         }
         Create {
             oplock: match self.hold {
@@ -131,11 +134,11 @@ impl Wish {
             durable: None,
         };
         for context in reply.contexts {
-            match (context, &grant.hold, self.guid) {
+            match (context, &grant.hold, self.durable) {
                 (Ok(Answer::Lease(lease)), Some(hold), _) => hold.granted(&lease),
-                (Ok(Answer::Durable2 { .. }), _, Some(guid)) => {
+                (Ok(Answer::Durable | Answer::Durable2 { .. }), _, Some(kind)) => {
                     // Without memory it is not.
-                    grant.durable = Durable::new(tree, guid, reply.file_id).ok();
+                    grant.durable = Durable::new(tree, kind, reply.file_id).ok();
                 }
                 _ => {}
             }
@@ -161,21 +164,58 @@ impl Grant {
     }
 }
 
+impl Kind {
+    /// For a new one on `tree`.
+    fn new(tree: &Tree) -> Self {
+        if !tree.durable_v2() {
+            return Kind::Plain;
+        }
+        let mut guid = [0; 16];
+        crypto::random(&mut guid);
+        Kind::Guid(guid)
+    }
+
+    /// Asks for one.
+    fn request(self) -> Ask<'static> {
+        match self {
+            Kind::Plain => Ask::Durable,
+            Kind::Guid(guid) => Ask::Durable2 {
+                timeout: KEPT,
+                flags: 0,
+                guid,
+            },
+        }
+    }
+
+    /// Asks for one again.
+    fn claim(self, file_id: FileId) -> Ask<'static> {
+        match self {
+            Kind::Plain => Ask::DurableReconnect(file_id),
+            Kind::Guid(guid) => Ask::Durable2Reconnect {
+                file_id,
+                guid,
+                flags: 0,
+            },
+        }
+    }
+}
+
 impl Durable {
-    fn new(tree: &Tree, guid: [u8; 16], file: FileId) -> Result<Self> {
+    fn new(tree: &Tree, kind: Kind, file: FileId) -> Result<Self> {
         let mut share = KVec::new();
         share.extend_from_slice(tree.share(), GFP_KERNEL)?;
         Ok(Self {
             server: tree.session().server().guid(),
             share,
-            guid,
+            kind,
             file,
         })
     }
 
-    /// Whether it is to be had on `tree`.
+    /// Whether it is to be had on `tree`. A server that does not know what is claimed would open the file by its path.
     fn is_of(&self, tree: &Tree) -> bool {
-        tree.has_durable()
+        tree.has_leases()
+            && tree.durable_v2() == matches!(self.kind, Kind::Guid(_))
             && tree.session().server().guid() == self.server
             && tree.share().eq_ignore_ascii_case(&self.share)
     }
@@ -211,11 +251,7 @@ fn claim(tree: &On<'_>, handle: &Handle, durable: &Durable) -> Result<(FileId, G
     let name = tree.name(text(&path))?;
     let hold = Hold::new(handle.lease(), tree)?;
     let contexts = [
-        Ask::Durable2Reconnect {
-            file_id: durable.file,
-            guid: durable.guid,
-            flags: 0,
-        },
+        durable.kind.claim(durable.file),
         Ask::Lease(hold.wanted(handle.how.write)),
     ];
     let command = Create {
@@ -233,7 +269,7 @@ fn claim(tree: &On<'_>, handle: &Handle, durable: &Durable) -> Result<(FileId, G
     }
     let grant = Grant {
         hold: Some(hold),
-        durable: Some(Durable::new(tree, durable.guid, reply.file_id)?),
+        durable: Some(Durable::new(tree, durable.kind, reply.file_id)?),
     };
     Ok((reply.file_id, grant))
 }

@@ -167,17 +167,17 @@ impl Lease {
         self.holder.lock().is_some()
     }
 
-    /// Names the lease in a request that wants nothing more than not to be in its own way.
-    pub(super) fn named(&self) -> context::Lease {
-        self.request(context::lease_state::NONE)
+    /// Names the lease in a request on `tree` that wants nothing more than not to be in its own way.
+    pub(super) fn named(&self, tree: &Tree) -> context::Lease {
+        self.request(tree, context::lease_state::NONE)
     }
 
-    fn request(&self, state: u32) -> context::Lease {
+    fn request(&self, tree: &Tree, state: u32) -> context::Lease {
         context::Lease {
             key: self.key,
             state,
             flags: 0,
-            v2: Some(LeaseV2 {
+            v2: tree.lease_v2().then_some(LeaseV2 {
                 parent: [0; 16],
                 epoch: 0,
             }),
@@ -198,7 +198,8 @@ impl Hold {
 
     /// What to ask for.
     pub(super) fn wanted(&self, write: bool) -> context::Lease {
-        self.lease.request(lease::wanted(write))
+        let wanted = lease::wanted(write && self.tree.lease_v2());
+        self.lease.request(&self.tree, wanted)
     }
 
     /// The server has given this.
@@ -260,7 +261,7 @@ impl Leases {
         let seat = Seat {
             tree: tree.clone(),
             users: 1,
-            holding: Holding::NEW,
+            holding: Holding::new(tree.lease_v2()),
         };
         Ok(entry.seats.push(seat, GFP_KERNEL)?)
     }

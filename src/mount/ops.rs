@@ -419,7 +419,7 @@ pub(super) fn change(
 ) -> Result {
     let name = tree.name(path)?;
     let lease = lease.filter(|_| tree.has_leases());
-    let named = lease.map(|lease| [Ask::Lease(lease.named())]);
+    let named = lease.map(|lease| [Ask::Lease(lease.named(tree))]);
     let command = Create {
         oplock: if named.is_some() {
             oplock::LEASE

@@ -167,17 +167,20 @@ impl Tree {
         parts.nth(3).unwrap_or_default()
     }
 
-    /// Whether its server gives leases that have an epoch, and the mount wants any.
+    /// Whether its server gives leases, and the mount wants any.
     pub(super) fn has_leases(&self) -> bool {
-        let server = &self.session.server;
-        self.session.account().options.leases()
-            && server.negotiated.dialect.lease_v2()
-            && server.negotiated.can(capabilities::LEASING)
+        let options = &self.session.account().options;
+        options.leases() && self.session.server.negotiated.can(capabilities::LEASING)
     }
 
-    /// Whether its server may keep files open that were opened with a guid.
-    pub(super) fn has_durable(&self) -> bool {
-        self.has_leases() && self.session.server.negotiated.dialect.durable_v2()
+    /// Whether its leases are of the second version, with epochs.
+    pub(super) fn lease_v2(&self) -> bool {
+        self.session.server.negotiated.dialect.lease_v2()
+    }
+
+    /// Whether its durable opens are of the second version, with a guid.
+    pub(super) fn durable_v2(&self) -> bool {
+        self.session.server.negotiated.dialect.durable_v2()
     }
 
     /// The address of the server.

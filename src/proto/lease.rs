@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a client holds of a lease of the second version (MS-SMB2 3.2.5.7.5, 3.2.5.19.2).
+//! What a client holds of a lease (MS-SMB2 3.2.5.7.5, 3.2.5.19.2).
 //!
-//! A lease changes by answers to CREATE, which give, and by notifications, which take. Each change counts
-//! the epoch up, so that one that is heard of late, after one that came after it, is recognised: a
+//! A lease changes by answers to CREATE, which give, and by notifications, which take. In 3.x each change
+//! counts the epoch up, so that one that is heard of late, after one that came after it, is recognised: a
 //! notification may be heard of before the answer to the CREATE that got the lease.
+//!
+//! A lease of the first version (2.1) has no epoch, so nothing is ever held of it: it is good for having a
+//! file kept open by its server. What is taken of it still says that others want the file.
 
 use crate::smb2::context::{lease_state, Lease};
 
@@ -15,6 +18,8 @@ pub struct Holding {
     epoch: Option<u16>,
     /// What was taken since the beginning.
     taken: u32,
+    /// It has epochs.
+    counts: bool,
 }
 
 /// What a notification has taken.
@@ -37,12 +42,15 @@ pub const fn wanted(write: bool) -> u32 {
 }
 
 impl Holding {
-    /// Nothing.
-    pub const NEW: Self = Self {
-        state: lease_state::NONE,
-        epoch: None,
-        taken: lease_state::NONE,
-    };
+    /// Nothing, of a lease of the second version or of the first.
+    pub const fn new(v2: bool) -> Self {
+        Self {
+            state: lease_state::NONE,
+            epoch: None,
+            taken: lease_state::NONE,
+            counts: v2,
+        }
+    }
 
     /// See [`lease_state`].
     pub const fn state(&self) -> u32 {
@@ -62,24 +70,26 @@ impl Holding {
 
     /// A CREATE was answered with this lease.
     pub fn granted(&mut self, lease: &Lease) {
-        let Some(v2) = lease.v2 else {
-            return;
-        };
-        if self.is_news(v2.epoch) {
-            self.state = lease.state;
-            self.epoch = Some(v2.epoch);
+        match lease.v2 {
+            Some(v2) if self.counts && self.is_news(v2.epoch) => {
+                self.state = lease.state;
+                self.epoch = Some(v2.epoch);
+            }
+            _ => {}
         }
     }
 
     /// The server says that of `current` only `new` is left.
     pub fn broken(&mut self, current: u32, new: u32, epoch: u16) -> Loss {
-        if !self.is_news(epoch) {
-            return Loss::default();
-        }
         // What was given by an answer that is still on its way counts as well.
         let lost = (self.state | current) & !new;
-        self.state = new;
-        self.epoch = Some(epoch);
+        if self.counts {
+            if !self.is_news(epoch) {
+                return Loss::default();
+            }
+            self.state = new;
+            self.epoch = Some(epoch);
+        }
         self.taken |= lost;
         Loss {
             write: lost & lease_state::WRITE != 0,
@@ -108,7 +118,7 @@ mod tests {
 
     #[test]
     fn is_taken_step_by_step() {
-        let mut held = Holding::NEW;
+        let mut held = Holding::new(true);
         held.granted(&lease(READ | WRITE | HANDLE, 1));
         let loss = held.broken(READ | WRITE | HANDLE, READ | HANDLE, 2);
         assert_eq!((loss.write, loss.read), (true, false));
@@ -121,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_notification_overtakes_the_answer() {
-        let mut held = Holding::NEW;
+        let mut held = Holding::new(true);
         let loss = held.broken(READ | WRITE | HANDLE, READ | HANDLE, 2);
         assert!(loss.write);
         held.granted(&lease(READ | WRITE | HANDLE, 1));
@@ -130,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_late_notification_takes_nothing() {
-        let mut held = Holding::NEW;
+        let mut held = Holding::new(true);
         held.granted(&lease(READ | WRITE | HANDLE, 5));
         assert_eq!(held.broken(READ, NONE, 4), Loss::default());
         assert_eq!(held.broken(READ, NONE, 5), Loss::default());
@@ -139,7 +149,7 @@ mod tests {
 
     #[test]
     fn epochs_wrap() {
-        let mut held = Holding::NEW;
+        let mut held = Holding::new(true);
         held.granted(&lease(READ, 0xffff));
         assert!(held.broken(READ, NONE, 0).read);
         held.granted(&lease(READ | HANDLE, 1));
@@ -148,11 +158,31 @@ mod tests {
 
     #[test]
     fn an_upgrade_is_taken_over() {
-        let mut held = Holding::NEW;
+        let mut held = Holding::new(true);
         held.granted(&lease(READ | HANDLE, 1));
         held.granted(&lease(READ | HANDLE, 1));
         held.granted(&lease(READ | WRITE | HANDLE, 2));
         assert_eq!(held.state(), READ | WRITE | HANDLE);
+    }
+
+    #[test]
+    fn nothing_is_held_without_epochs() {
+        let mut held = Holding::new(false);
+        for v2 in [None, lease(READ, 1).v2] {
+            held.granted(&Lease {
+                v2,
+                ..lease(READ | HANDLE, 1)
+            });
+            assert_eq!(held.state(), NONE);
+        }
+        // All have the epoch 0.
+        for _ in 0..2 {
+            let loss = held.broken(READ | HANDLE, NONE, 0);
+            assert_eq!((loss.write, loss.read), (false, true));
+            assert_eq!(held.state(), NONE);
+        }
+        assert!(held.was_read_taken());
+        assert_eq!(held.broken(READ | HANDLE, READ, 0), Loss::default());
     }
 
     #[test]

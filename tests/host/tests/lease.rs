@@ -35,7 +35,7 @@ proptest! {
     #[test]
     fn late_answers_change_nothing_that_is_newer(first in any::<u16>(), changes in prop::collection::vec(change(), 1..40)) {
         let (mut state, mut epoch) = (lease_state::NONE, first);
-        let mut held = Holding::NEW;
+        let mut held = Holding::new(true);
         let mut late: Vec<(usize, Lease)> = Vec::new();
         for (now, change) in changes.iter().enumerate() {
             match change {
