@@ -7,10 +7,7 @@
 //! Only numbers and names are kept: nothing that would hold on to a connection, a network namespace or a
 //! password.
 
-use super::session::{
-    Previous,
-    Session, //
-};
+use super::session::Session;
 use crate::sys::time::now_ms;
 use kernel::prelude::*;
 
@@ -28,7 +25,8 @@ pub(super) struct Formers(KVec<Former>);
 struct Former {
     /// The guid of its server: addresses and names change.
     server: [u8; 16],
-    session: Previous,
+    /// Its number there.
+    session: u64,
     /// Of whom.
     user: KVec<u8>,
     domain: KVec<u8>,
@@ -55,7 +53,7 @@ impl Formers {
     }
 
     /// The last one at this server of this user.
-    pub(super) fn find(&self, server: &[u8; 16], user: &str, domain: &str) -> Option<Previous> {
+    pub(super) fn find(&self, server: &[u8; 16], user: &str, domain: &str) -> Option<u64> {
         let theirs = |former: &&Former| {
             former.server == *server
                 && former.user[..] == *user.as_bytes()
@@ -71,7 +69,7 @@ impl Formers {
     /// The server has been told about it.
     pub(super) fn forget(&mut self, server: &[u8; 16], id: u64) {
         self.0
-            .retain(|former| former.server != *server || former.session.id != id);
+            .retain(|former| former.server != *server || former.session != id);
     }
 }
 
@@ -80,7 +78,7 @@ impl Former {
         let (user, domain) = session.whose();
         Ok(Self {
             server: session.server().guid(),
-            session: session.previous(),
+            session: session.id(),
             user: copy(user)?,
             domain: copy(domain)?,
             at,

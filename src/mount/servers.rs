@@ -17,10 +17,7 @@ use super::{
         Seeker, //
     },
     server::Server,
-    session::{
-        Previous,
-        Session, //
-    },
+    session::Session,
     trouble::Trouble,
     world::{
         Account,
@@ -390,13 +387,13 @@ impl Servers {
             Err(trouble) => trouble.fault.cause == Cause::Silent && !attempt.cancelled().is_set(),
         };
         if let Some(previous) = previous.filter(|_| told) {
-            self.replaced(server, previous.id);
+            self.replaced(server, previous);
         }
         made
     }
 
     /// A session at `server` that was lost, and that the server may still have.
-    fn previous(&self, server: &Server, account: &Account) -> Option<Previous> {
+    fn previous(&self, server: &Server, account: &Account) -> Option<u64> {
         let guid = server.guid();
         let state = self.state.lock();
         let lost = state.sessions.iter().rev().find(|entry| {
@@ -406,7 +403,7 @@ impl Servers {
                 && session.may_linger()
         });
         let options = &account.options;
-        lost.map(|entry| entry.session.previous())
+        lost.map(|entry| entry.session.id())
             .or_else(|| state.formers.find(&guid, options.user(), options.domain()))
     }
 

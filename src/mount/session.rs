@@ -87,8 +87,6 @@ pub(crate) struct Session {
     id: u64,
     key: Option<Arc<SigningKey>>,
     sign_all: bool,
-    /// How many sessions there were before it, for those whose files it may claim.
-    sequence: u16,
     /// For whom it was set up.
     account: Arc<Account>,
     /// The server has ended it.
@@ -100,14 +98,6 @@ pub(crate) struct Session {
     /// The share that referrals are asked for on, once it is connected.
     #[pin]
     ipc: SpinLock<Option<u32>>,
-}
-
-/// A session that another one takes the place of.
-#[derive(Clone, Copy)]
-pub(super) struct Previous {
-    pub(super) id: u64,
-    /// As in [`Context::sequence`].
-    sequence: u16,
 }
 
 /// Where a path turned out to be.
@@ -203,13 +193,10 @@ impl Session {
         seeker: &Seeker,
         server: &Arc<Server>,
         host: &str,
-        previous: Option<Previous>,
+        previous: Option<u64>,
         attempt: &Attempt,
     ) -> core::result::Result<Arc<Self>, Trouble> {
-        let id = previous.map_or(0, |previous| previous.id);
-        let established = set_up(seeker, server, host, id, attempt)?;
-        let counts = server.negotiated.dialect.channel_sequence();
-        let previous = previous.filter(|_| counts);
+        let established = set_up(seeker, server, host, previous.unwrap_or(0), attempt)?;
         attempt.step();
         let key = match established.key {
             Some(key) => Some(Arc::new(key, GFP_KERNEL)?),
@@ -221,7 +208,6 @@ impl Session {
                 id: established.session_id,
                 key,
                 sign_all: established.sign_all,
-                sequence: previous.map_or(0, |previous| previous.sequence.wrapping_add(1)),
                 account: seeker.account.clone(),
                 gone: AtomicFlag::new(false),
                 replaced: AtomicFlag::new(false),
@@ -265,14 +251,6 @@ impl Session {
     /// Its number at the server.
     pub(super) fn id(&self) -> u64 {
         self.id
-    }
-
-    /// What another one has to know that takes its place.
-    pub(super) fn previous(&self) -> Previous {
-        Previous {
-            id: self.id,
-            sequence: self.sequence,
-        }
     }
 
     /// The user and the domain it belongs to.
@@ -392,7 +370,6 @@ impl Session {
             session: self.id,
             tree,
             key: self.key.clone().filter(|_| self.sign_all),
-            sequence: self.sequence,
             ..Context::default()
         }
     }

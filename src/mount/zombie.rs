@@ -137,7 +137,7 @@ fn rest(
     let server = Server::connect(seeker, old.host(), &[old.address.ip()], attempt)?;
     let ended = match server.guid() == old.guid() {
         true => {
-            let previous = Some(session.previous());
+            let previous = Some(session.id());
             Session::log_on(seeker, &server, old.host(), previous, attempt).map(|new| {
                 session.was_replaced();
                 new.log_off();

@@ -34,10 +34,6 @@ pub trait Dialect: core::fmt::Debug + Sync {
     fn multi_credit(&self) -> bool {
         true
     }
-    /// Whether requests carry a channel sequence in the status field (MS-SMB2 2.2.1.2).
-    fn channel_sequence(&self) -> bool {
-        true
-    }
     /// Whether messages can be sealed, given that the server can.
     fn seals(&self) -> bool {
         true
@@ -80,9 +76,6 @@ impl Dialect for Smb21 {
         false
     }
     // validates_negotiate: yes, 2.1 may be what an attack on a better offer left over.
-    fn channel_sequence(&self) -> bool {
-        false
-    }
     fn seals(&self) -> bool {
         false
     }

@@ -52,9 +52,6 @@ pub(crate) struct Context {
     pub(crate) key: Option<Arc<SigningKey>>,
     /// When whoever asks gives up, in milliseconds since boot; `None`: never.
     pub(crate) deadline: Option<u64>,
-    /// Counts how often the session was replaced by another one, for what is open on in both
-    /// (MS-SMB2 3.2.4.1.10, ChannelSequence); 0 before 3.0.
-    pub(crate) sequence: u16,
     /// Who asks, for [`Conn::abandon`](super::Conn::abandon).
     pub(crate) tag: u64,
 }
@@ -209,7 +206,8 @@ impl Request {
             }
             let header = Header {
                 credit_charge: stamp.charge,
-                status: NtStatus(self.context.sequence.into()),
+                // In 3.x the ChannelSequence: it stays what it is, as a session has one channel.
+                status: NtStatus::SUCCESS,
                 command: part.code.number(),
                 credits: stamp.ask,
                 flags: bits,

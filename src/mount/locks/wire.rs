@@ -137,7 +137,8 @@ impl Turn<'_> {
     }
 }
 
-/// A LOCK with the anchor. The handle is not durable, so the server remembers no sequence numbers.
+/// A LOCK with the anchor. It has no sequence number: none is sent again with a handle that outlived its connection
+/// (Documentation/decisions.md).
 fn command(file_id: FileId, ranges: &[lock::Range]) -> Command<'_> {
     Command {
         sequence: 0,
