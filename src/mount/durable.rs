@@ -26,6 +26,7 @@ use super::{
     Result, //
 };
 use crate::sys::crypto;
+use core::cell::Cell;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -49,8 +50,17 @@ use rsdfs_proto::smb2::{
 pub(super) struct Wish {
     hold: Option<Hold>,
     durable: Option<Kind>,
+    replay: bool,
     write: bool,
 }
+
+/// The durable open that a CREATE has asked for and got no answer to, in all attempts to open one file. The server
+/// may have left it behind: then it gives that one when it is asked for it again.
+#[derive(Default)]
+pub(super) struct Asked(Cell<Option<Name>>);
+
+/// The guid of a server, and the one of a durable open.
+type Name = ([u8; 16], [u8; 16]);
 
 /// By what name, besides the server's id for it, a durable open goes.
 #[derive(Clone, Copy)]
@@ -77,8 +87,8 @@ struct Durable {
     file: FileId,
 }
 
-/// How long a server shall keep a file open, in milliseconds, unless another client wants it. (Of the first version
-/// the server decides.)
+/// How long a server shall keep a file open, in milliseconds. smbd gives it up if another client wants it; on ksmbd
+/// it cannot be deleted until then if nobody claims it. (Of the first version the server decides.)
 const KEPT: u32 = 30_000;
 
 /// What is asked for at most: that, and the server's number of the file.
@@ -86,10 +96,11 @@ const MOST: usize = 3;
 
 impl Wish {
     /// For a file that is to be opened on `tree`.
-    pub(super) fn new(tree: &On<'_>, lease: &Arc<Lease>, how: How) -> Result<Self> {
+    pub(super) fn new(tree: &On<'_>, lease: &Arc<Lease>, how: How, asked: &Asked) -> Result<Self> {
         let mut wish = Self {
             hold: None,
             durable: None,
+            replay: false,
             write: how.write,
         };
         if tree.has_leases() {
@@ -97,9 +108,16 @@ impl Wish {
         }
         // None is granted without a lease.
         if wish.hold.is_some() && how.durable {
-            wish.durable = Some(Kind::new(tree));
+            let (kind, replay) = asked.ask(tree);
+            wish.durable = Some(kind);
+            wish.replay = replay;
         }
         Ok(wish)
+    }
+
+    /// Whether it was asked for before, and nobody knows what has come of that.
+    pub(super) fn is_replay(&self) -> bool {
+        self.replay
     }
 
     /// What a CREATE says of it. `asks` is room for it.
@@ -164,17 +182,30 @@ impl Grant {
     }
 }
 
-impl Kind {
-    /// For a new one on `tree`.
-    fn new(tree: &Tree) -> Self {
+impl Asked {
+    /// What to ask for on `tree`, and whether that was done before.
+    fn ask(&self, tree: &Tree) -> (Kind, bool) {
         if !tree.durable_v2() {
-            return Kind::Plain;
+            return (Kind::Plain, false);
         }
-        let mut guid = [0; 16];
-        crypto::random(&mut guid);
-        Kind::Guid(guid)
+        let server = tree.session().server().guid();
+        let before = self.0.get().filter(|(asked, _)| *asked == server);
+        let (_, guid) = before.unwrap_or_else(|| {
+            let mut guid = [0; 16];
+            crypto::random(&mut guid);
+            (server, guid)
+        });
+        self.0.set(Some((server, guid)));
+        (Kind::Guid(guid), before.is_some())
     }
 
+    /// It was answered.
+    pub(super) fn answered(&self) {
+        self.0.set(None);
+    }
+}
+
+impl Kind {
     /// Asks for one.
     fn request(self) -> Ask<'static> {
         match self {

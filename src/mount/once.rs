@@ -6,6 +6,7 @@
 //! done again; [`rsdfs_proto::outcome`] judges. What cannot be known is `EIO`.
 
 use super::{
+    durable::Asked,
     handle::text,
     lease::Lease,
     ops::{
@@ -108,7 +109,7 @@ impl Volume {
         &self,
         path: &str,
         how: How,
-        lease: &Arc<Lease>,
+        wanted: (&Arc<Lease>, &Asked),
         enter: impl Fn(&On<'_>, Opened) -> Result<T>,
     ) -> Result<T> {
         let marker = Marker::new();
@@ -120,7 +121,7 @@ impl Volume {
             |tree| {
                 enter(
                     tree,
-                    ops::open(tree, path, how, lease, Some(marker.mark(tree)))?,
+                    ops::open(tree, path, how, wanted, Some(marker.mark(tree)))?,
                 )
             },
             |tree, doubt| {
@@ -128,7 +129,7 @@ impl Volume {
                 let verdict = outcome::made(marker.mark(tree), doubt, thing.as_ref());
                 let opened = match verdict {
                     Verdict::Took => {
-                        Some(enter(tree, ops::open(tree, path, existing, lease, None)?)?)
+                        Some(enter(tree, ops::open(tree, path, existing, wanted, None)?)?)
                     }
                     Verdict::DidNot | Verdict::Unknown => None,
                 };

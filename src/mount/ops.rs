@@ -7,6 +7,7 @@
 use super::{
     durable::{
         self,
+        Asked,
         Grant,
         Wish, //
     },
@@ -112,10 +113,11 @@ impl Volume {
                 }
             }
         };
+        let asked = Asked::default();
         match how.create {
-            Wanted::Exclusive => self.make_file(path, how, &lease, enter),
+            Wanted::Exclusive => self.make_file(path, how, (&lease, &asked), enter),
             Wanted::Open | Wanted::New => {
-                self.run(|tree| enter(tree, open(tree, path, how, &lease, None)?))
+                self.run(|tree| enter(tree, open(tree, path, how, (&lease, &asked), None)?))
             }
         }
     }
@@ -123,7 +125,8 @@ impl Volume {
     /// Opens the file of a handle once more, to take locks with.
     pub(super) fn open_anchor(&self, tree: &On<'_>, own: &Handle, how: How) -> Result<Arc<Handle>> {
         let path = own.path()?;
-        let (file, attr, grant) = open(tree, text(&path), how, own.lease(), None)?;
+        let wanted = (own.lease(), &Asked::default());
+        let (file, attr, grant) = open(tree, text(&path), how, wanted, None)?;
         let (lease, seat) = (own.lease(), (Arc::clone(tree), file));
         let handle = Handle::new(self.number(), text(&path), how, lease, seat, (&attr, grant));
         let entered = handle.and_then(|handle| {
@@ -236,7 +239,7 @@ pub(super) fn open(
     tree: &On<'_>,
     path: &str,
     how: How,
-    lease: &Arc<Lease>,
+    (lease, asked): (&Arc<Lease>, &Asked),
     mark: Option<u64>,
 ) -> Result<Opened> {
     let name = tree.name(path)?;
@@ -244,8 +247,9 @@ pub(super) fn open(
         Wanted::Open => Disposition::Open,
         Wanted::New | Wanted::Exclusive => Disposition::Create,
     };
-    let attempt = |access, mark| {
-        let wish = Wish::new(tree, lease, how)?;
+    let attempt = |access, mark| loop {
+        let wish = Wish::new(tree, lease, how, asked)?;
+        let replay = wish.is_replay();
         let mut asks = durable::room();
         let command = Create {
             disposition,
@@ -257,13 +261,14 @@ pub(super) fn open(
             },
             ..creation(&name, LOOK | access)
         };
-        let command = wish.put(command, &mut asks);
-        match mark {
-            Some(mark) => make_file(tree, &command, mark, wish),
-            None => {
-                let created = tree.conn().call(&tree.context(), &command, None)?;
-                opened(tree, &created, wish)
-            }
+        let result = carry_out(tree, &wish.put(command, &mut asks), mark, wish);
+        if matches!(result, Ok(_) | Err(Error::Status(_))) {
+            asked.answered();
+        }
+        match result {
+            // What servers make of a replay differs.
+            Err(Error::Status(_)) if replay => {}
+            result => break result,
         }
     };
     let first = match (how.write, mark) {
@@ -298,21 +303,40 @@ pub(super) fn access_of(how: How) -> u32 {
     }
 }
 
-/// What came of a CREATE that has asked for `wish`.
-fn opened(tree: &On<'_>, created: &Answer, wish: Wish) -> Result<Opened> {
-    let (file, attr) = attr_of_create(created)?;
-    let grant = wish.granted(tree, &Create::parse(&created.message()?)?);
-    Ok((file, attr, grant))
-}
-
-/// Makes what `command` says, a file, and marks it.
+/// Opens what `command` says, which asks for `wish`; marks it if it is made.
 #[inline(never)]
-fn make_file(tree: &On<'_>, command: &Create<'_>, mark: u64, wish: Wish) -> Result<Opened> {
+fn carry_out(tree: &On<'_>, command: &Create<'_>, mark: Option<u64>, wish: Wish) -> Result<Opened> {
     let mut request = Request::new(&tree.context(), command)?;
+    if wish.is_replay() {
+        request.replay();
+    }
+    let Some(mark) = mark else {
+        let [created] = tree.conn().call_parts(&mut request, None)?;
+        return opened(tree, &created, wish);
+    };
     request.then(&marking(mark))?;
     let [created, marked] = tree.conn().call_parts(&mut request, None)?;
     let (file, attr, grant) = opened(tree, &created, wish)?;
     Ok((file, bearing(mark, attr, &marked)?, grant))
+}
+
+/// What came of a CREATE that has asked for `wish`.
+fn opened(tree: &On<'_>, created: &Answer, wish: Wish) -> Result<Opened> {
+    let (file, attr) = attr_of_create(created)?;
+    let again = wish.is_replay();
+    let grant = wish.granted(tree, &Create::parse(&created.message()?)?);
+    let attr = match attr.id {
+        // Of what was left behind a server need not tell the number.
+        0 if again => described(tree, file).inspect_err(|_| close(tree, file))?,
+        _ => attr,
+    };
+    Ok((file, attr, grant))
+}
+
+/// What the server knows about an open file.
+fn described(tree: &On<'_>, file: FileId) -> Result<Attr> {
+    let answer = call(tree, &QueryInfo::of::<info::All>(file))?;
+    Ok(attr_of_all(&parse_info(&answer)?))
 }
 
 /// Makes a directory, and marks it if the server lets us.

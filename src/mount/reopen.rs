@@ -10,6 +10,7 @@ use super::{
     attempt::PATIENCE,
     durable::{
         self,
+        Asked,
         Grant, //
     },
     handle::{
@@ -175,7 +176,8 @@ impl Volume {
     ) -> Result<Option<Opened>> {
         let path = handle.path()?;
         let path = text(&path);
-        match open(present, path, handle.again(), handle.lease(), None) {
+        let wanted = (handle.lease(), &Asked::default());
+        match open(present, path, handle.again(), wanted, None) {
             Ok((file, attr, grant)) if self.is_the_one(present, handle, old, &attr) => {
                 Ok(Some((file, attr, grant)))
             }
@@ -216,7 +218,8 @@ impl Volume {
         let kept =
             found.attributes & (attributes::HIDDEN | attributes::SYSTEM | attributes::ARCHIVE);
         set(if kept == 0 { attributes::NORMAL } else { kept })?;
-        let opened = open(present, path, handle.again(), handle.lease(), None);
+        let wanted = (handle.lease(), &Asked::default());
+        let opened = open(present, path, handle.again(), wanted, None);
         let set_back = set(kept | attributes::READONLY);
         let (file, attr, grant) = opened?;
         if let Err(error) = set_back {

@@ -85,6 +85,8 @@ pub(crate) struct Request {
     parts: [Option<Part>; MAX_PARTS],
     /// The parts after the first work on its handle and tree.
     related: bool,
+    /// The first part may have been carried out before.
+    replay: bool,
     pub(super) context: Context,
 }
 
@@ -100,6 +102,7 @@ impl Request {
             )?,
             parts: [None; MAX_PARTS],
             related: true,
+            replay: false,
             context: context.clone(),
         };
         request.bytes.resize(PREFIX, 0, GFP_KERNEL)?;
@@ -110,6 +113,11 @@ impl Request {
     /// Adds a command that works on the handle and tree of the one before (MS-SMB2 3.2.4.1.4).
     pub(crate) fn then<C: Command>(&mut self, command: &C) -> Result {
         self.append(command)
+    }
+
+    /// Says that the first command may have been carried out before (MS-SMB2 2.2.1.2).
+    pub(crate) fn replay(&mut self) {
+        self.replay = true;
     }
 
     /// Adds a command that has nothing to do with the others (MS-SMB2 3.2.4.1.4).
@@ -200,6 +208,9 @@ impl Request {
             let mut bits = 0;
             if i > 0 && self.related {
                 bits |= flags::RELATED;
+            }
+            if i == 0 && self.replay {
+                bits |= flags::REPLAY;
             }
             if self.context.key.is_some() {
                 bits |= flags::SIGNED;

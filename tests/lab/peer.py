@@ -21,6 +21,7 @@ A FAULT (OP is an SMB2 command such as write, or any; answers are counted from n
     hang               forward nothing more, either way; TCP still acknowledges
     cut                reset all connections now
     refuse             reset new connections from now on
+    behind HOST PORT   new connections go to that server
     wreck answer|request EVERY AWAY OP ...  from now on, of the frames with one of these OPs every EVERY-th comes
                        to its end here: an answer is swallowed, or a request does not reach the server; the connection
                        is reset, and new ones are for AWAY ms
@@ -115,6 +116,7 @@ class Faults:
         self.requests, self.answers, self.fired, self.accepted = 0, 0, 0, 0
         self.wreck, self.away, self.closed = None, 0.0, 0.0
         self.referrals = Referrals()
+        self.server = ("127.0.0.1", 4450)
         self.pairs = set()
 
     def set(self, words):
@@ -145,6 +147,8 @@ class Faults:
                     return f"error: wreck {' '.join(rest)}"
                 self.wreck, self.count = (rest[0] == "request", set(rest[3:]), int(rest[1])), int(rest[1])
                 self.kind, self.away = "wreck", int(rest[2]) / 1000.0
+            elif kind == "behind":
+                self.server = (rest[0], int(rest[1]))
             elif kind in ("hang", "refuse", "pass"):
                 self.kind = kind
                 if kind == "pass":
@@ -202,7 +206,7 @@ class Pair:
 
     def __init__(self, client, faults):
         self.client, self.faults, self.asked = client, faults, {}
-        self.server = socket.create_connection(("127.0.0.1", 4450))
+        self.server = socket.create_connection(faults.server)
         for sock in (self.client, self.server):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         faults.pairs.add(self)
