@@ -112,6 +112,9 @@ struct State {
     anchor: Option<Arc<Handle>>,
     /// Where the anchor was open when `held` was locked.
     at: Option<Seat>,
+    /// Since when something may be locked in a session that is over, in milliseconds since boot, or since the last
+    /// server was lost if that is later.
+    left: Option<u64>,
     /// A shared lock may lie over others.
     stacks: bool,
     /// Reads and writes that wait for their locks.
@@ -169,6 +172,7 @@ impl Locks {
                     busy: false,
                     anchor: None,
                     at: None,
+                    left: None,
                     stacks: true,
                     parked: Parked::default(),
                     poisoned: 0,
@@ -415,6 +419,7 @@ impl State {
         }
         let anchor = self.anchor.take()?;
         self.at = None;
+        self.left.get_or_insert(0);
         self.stage = Stage::Idle;
         self.held.clear();
         self.unknown = [None; 2];

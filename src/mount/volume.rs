@@ -182,6 +182,8 @@ pub(crate) struct Stats {
     pub(crate) reason: Option<Why>,
     /// How long it took to replace it, in milliseconds.
     pub(crate) duration: u64,
+    /// When one was lost and has been replaced, in milliseconds since boot.
+    pub(crate) recovered: u64,
 }
 
 /// Why a mount has left a target.
@@ -475,7 +477,8 @@ impl Volume {
         if let (Some(since), Phase::Down(_, reason)) = (since, state.phase) {
             state.stats.failovers = state.stats.failovers.saturating_add(1);
             state.stats.reason = Some(Why::Lost(reason));
-            state.stats.duration = now_ms().saturating_sub(since);
+            state.stats.recovered = now_ms();
+            state.stats.duration = state.stats.recovered.saturating_sub(since);
             why = state.stats.reason;
         }
         state.generation = state.generation.saturating_add(1);

@@ -152,6 +152,9 @@ fn lock(inode: &Inode, open: &Opened, request: &Request, wish: &Wish<'_>) -> Res
                 }
                 return Ok(());
             }
+            Outcome::Conflict if !wait && open.locks().may_be_ours(open.volume()) => {
+                open.locks().pause()?;
+            }
             _ if !wait => return Err(EAGAIN),
             Outcome::Busy => {}
             Outcome::Conflict => {

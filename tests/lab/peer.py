@@ -12,7 +12,8 @@ ctl SOCKET FAULT ...   set a fault in a running proxy (or: stats, refer, referra
 A FAULT (OP is an SMB2 command such as write, or any; answers are counted from now):
     pass               none any more
     delay MS           every answer comes MS later
-    lose OP [N]        swallow the N-th answer (default 1) to OP and reset the connection
+    lose OP [N [MS]]   swallow the N-th answer (default 1) to OP and reset the connection; the server's end of it MS
+                       later
     swallow OP [N]     swallow it and keep the connection
     half OP [N]        send half of that answer, then nothing more, connection open
     halfcut OP [N]     send half of that answer, then close
@@ -114,7 +115,7 @@ class Faults:
         self.lock = threading.Lock()
         self.kind, self.op, self.count, self.delay = "pass", "any", 0, 0.0
         self.requests, self.answers, self.fired, self.accepted = 0, 0, 0, 0
-        self.wreck, self.away, self.closed = None, 0.0, 0.0
+        self.wreck, self.away, self.closed, self.kept = None, 0.0, 0.0, 0.0
         self.referrals = Referrals()
         self.server = ("127.0.0.1", 4450)
         self.pairs = set()
@@ -141,12 +142,13 @@ class Faults:
                 if op != "any" and op not in OPS:
                     return f"error: no command {op}"
                 self.kind, self.op, self.count = kind, op, int(rest[1]) if len(rest) > 1 else 1
+                self.kept = int(rest[2]) / 1000.0 if len(rest) > 2 else 0.0
             elif kind == "wreck":
                 unknown = [op for op in rest[3:] if op not in OPS]
                 if rest[0] not in ("answer", "request") or unknown or not rest[3:]:
                     return f"error: wreck {' '.join(rest)}"
                 self.wreck, self.count = (rest[0] == "request", set(rest[3:]), int(rest[1])), int(rest[1])
-                self.kind, self.away = "wreck", int(rest[2]) / 1000.0
+                self.kind, self.away, self.kept = "wreck", int(rest[2]) / 1000.0, 0.0
             elif kind == "behind":
                 self.server = (rest[0], int(rest[1]))
             elif kind in ("hang", "refuse", "pass"):
@@ -205,7 +207,7 @@ class Pair:
     """One client connection and its connection to the real server."""
 
     def __init__(self, client, faults):
-        self.client, self.faults, self.asked = client, faults, {}
+        self.client, self.faults, self.asked, self.over = client, faults, {}, False
         self.server = socket.create_connection(faults.server)
         for sock in (self.client, self.server):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -213,9 +215,11 @@ class Pair:
         threading.Thread(target=self.pump, args=(self.client, self.server, True), daemon=True).start()
         threading.Thread(target=self.pump, args=(self.server, self.client, False), daemon=True).start()
 
-    def cut(self):
+    def cut(self, kept=0.0):
         self.faults.pairs.discard(self)
+        self.over = True
         reset(self.client)
+        time.sleep(kept)
         reset(self.server)
 
     def pump(self, source, sink, is_request):
@@ -228,6 +232,8 @@ class Pair:
                     return
         except OSError:
             pass
+        if self.over:
+            return
         self.faults.pairs.discard(self)
         for sock in (self.client, self.server):
             try:
@@ -243,7 +249,7 @@ class Pair:
         if what is None:
             sink.sendall(frame)
         elif what in ("lose", "cutrequest"):
-            self.cut()
+            self.cut(self.faults.kept)
             return False
         elif what == "swallow":
             pass

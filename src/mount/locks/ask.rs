@@ -137,6 +137,10 @@ impl Locks {
             let tree = volume.tree(deadline)?;
             let mut turn = self.turn(volume, deadline)?;
             match turn.test(&On::new(&tree, deadline), handle, wanted) {
+                Ok(Some(_)) if self.may_be_ours(volume) => {
+                    drop(turn);
+                    self.pause()?;
+                }
                 Ok(found) => return Ok(found),
                 Err(error) if turn.is_mended(&tree, error) => {}
                 Err(error) => return Err(error.into()),

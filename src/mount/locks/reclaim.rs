@@ -271,6 +271,7 @@ impl State {
     /// The locks are to be taken again: the handle that had them is gone.
     fn begin(&mut self, now: u64) -> Option<Seat> {
         self.stage = Stage::Reclaiming(now);
+        self.left = Some(now);
         self.unknown = [None; 2];
         self.stacks = true;
         self.at.take()
@@ -290,6 +291,20 @@ fn is_final(error: Error) -> bool {
 }
 
 impl Locks {
+    /// Whether somebody elsewhere who is in the way may be us, in a session that is over, but not for its server yet.
+    pub(crate) fn may_be_ours(&self, volume: &Volume) -> bool {
+        let recovered = volume.view().stats.recovered;
+        let left = self.state.lock().left;
+        left.is_some_and(|left| age(left.max(recovered)) < PATIENCE)
+    }
+
+    /// Waits until it is time to ask again.
+    pub(crate) fn pause(&self) -> Result {
+        self.changed
+            .wait_killable(Some(PERIOD), || false)
+            .map(|_| ())
+    }
+
     /// How many locks there are that are not lost.
     fn claimed(&self) -> usize {
         let state = self.state.lock();

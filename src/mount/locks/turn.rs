@@ -150,18 +150,25 @@ impl Drop for Turn<'_> {
 impl Turn<'_> {
     /// Whether to try again: the server is lost, and the keeper takes the locks on the next.
     pub(super) fn is_mended(&self, tree: &Arc<Tree>, error: Error) -> bool {
-        match error {
-            NOT_NOW => {}
-            // What was lost may be a tree that the mount has left already.
-            Error::Lost if self.locks.is_left_behind(tree) => {}
-            Error::Lost => self.volume.lost(tree, Reason::Gone),
-            Error::Malformed => self.volume.lost(tree, Reason::BadFrame),
+        let reason = match error {
+            NOT_NOW => return true,
+            Error::Lost => Reason::Gone,
+            Error::Malformed => Reason::BadFrame,
             Error::Status(status) => match (tree.gone(status), status.class()) {
-                (Some(reason), _) => self.volume.lost(tree, reason),
-                (None, Class::HandleGone) => self.locks.forget(),
+                (Some(reason), _) => reason,
+                (None, Class::HandleGone) => {
+                    self.locks.forget();
+                    return true;
+                }
                 _ => return false,
             },
             _ => return false,
+        };
+        // What was asked for last may have been granted.
+        self.locks.state.lock().left = Some(now_ms());
+        // What was lost may be a tree that the mount has left already.
+        if error != Error::Lost || !self.locks.is_left_behind(tree) {
+            self.volume.lost(tree, reason);
         }
         true
     }
