@@ -379,9 +379,9 @@ impl Handle {
         self.locked.store(locked, Relaxed);
     }
 
-    /// Locks are going to be taken with it.
-    pub(super) fn anchor(&self) {
-        self.anchored.store(true, Relaxed);
+    /// Locks are going to be taken with it, or not any more.
+    pub(super) fn set_anchored(&self, anchored: bool) {
+        self.anchored.store(anchored, Relaxed);
     }
 
     /// Whether locks may be held with it.

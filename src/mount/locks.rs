@@ -110,6 +110,8 @@ struct State {
     /// Somebody has the turn.
     busy: bool,
     anchor: Option<Arc<Handle>>,
+    /// In the registry.
+    listed: bool,
     /// Where the anchor was open when `held` was locked.
     at: Option<Seat>,
     /// Since when something may be locked in a session that is over, in milliseconds since boot, or since the last
@@ -171,6 +173,7 @@ impl Locks {
                     stage: Stage::Idle,
                     busy: false,
                     anchor: None,
+                    listed: false,
                     at: None,
                     left: None,
                     stacks: true,
@@ -200,9 +203,17 @@ impl Locks {
         }
         let gone = state.end();
         drop(state);
-        if let Some((anchor, claims)) = gone {
-            drop(claims);
-            volume.locks.discharge(self);
+        self.bury(volume, gone);
+    }
+
+    /// Ends what is left of the locks of a file that nobody has open.
+    fn bury(&self, volume: &Volume, gone: Option<(Option<Arc<Handle>>, KVec<Claim>)>) {
+        let Some((anchor, claims)) = gone else {
+            return;
+        };
+        drop(claims);
+        volume.locks.discharge(self);
+        if let Some(anchor) = anchor {
             volume.close(&anchor);
         }
     }
@@ -412,12 +423,21 @@ impl State {
         self.edits != self.settled || self.unknown != [None; 2]
     }
 
+    /// The anchor, and where it is open, if it is of no use there: nothing is locked, and the mount has gone
+    /// elsewhere.
+    fn left_over(&mut self) -> Option<(Arc<Handle>, Option<Seat>)> {
+        let idle = self.stage == Stage::Idle && self.users > 0;
+        let anchor = (self.anchor).take_if(|anchor| idle && anchor.is_left())?;
+        Some((anchor, self.at.take()))
+    }
+
     /// The anchor and all claims, if nobody has the file open.
-    fn end(&mut self) -> Option<(Arc<Handle>, KVec<Claim>)> {
-        if self.users > 0 || self.busy {
+    fn end(&mut self) -> Option<(Option<Arc<Handle>>, KVec<Claim>)> {
+        if self.users > 0 || self.busy || self.anchor.is_none() && !self.listed {
             return None;
         }
-        let anchor = self.anchor.take()?;
+        let anchor = self.anchor.take();
+        self.listed = false;
         self.at = None;
         self.left.get_or_insert(0);
         self.stage = Stage::Idle;

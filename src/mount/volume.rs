@@ -559,6 +559,9 @@ impl Volume {
         drop(state);
         self.tell(&old.1, &new, why, began);
         drop(old);
+        // Files in which nothing is locked any more follow.
+        self.locks.stir();
+        self.wake();
         Ok(())
     }
 

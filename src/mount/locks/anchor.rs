@@ -59,6 +59,7 @@ impl Turn<'_> {
         state.stacks = true;
         state.unknown = [None; 2];
         state.stage = Stage::Held;
+        state.listed = true;
         drop(state);
         drop(former);
         Ok(seat)
@@ -89,9 +90,19 @@ impl Turn<'_> {
             Err(Error::Status(_)) => own.clone(),
             opened => opened?,
         };
-        anchor.anchor();
+        anchor.set_anchored(true);
         self.locks.state.lock().anchor = Some(anchor.clone());
         Ok(anchor)
+    }
+}
+
+impl Handle {
+    /// It is the anchor no longer; see [`Locks::part_with_anchor`].
+    pub(super) fn part(self: &Arc<Self>, volume: &Volume) {
+        self.set_anchored(false);
+        if !self.how.durable {
+            volume.close(self);
+        }
     }
 }
 
@@ -99,8 +110,8 @@ impl Locks {
     /// Forgets an anchor that was given up, and closes it, unless it is an open file of somebody, who does that.
     pub(super) fn part_with_anchor(&self, volume: &Volume) {
         let anchor = self.state.lock().anchor.take();
-        if let Some(anchor) = anchor.filter(|anchor| !anchor.how.durable) {
-            volume.close(&anchor);
+        if let Some(anchor) = anchor {
+            anchor.part(volume);
         }
     }
 

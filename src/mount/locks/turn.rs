@@ -132,15 +132,16 @@ impl Drop for Turn<'_> {
                 anchor.set_locked(false);
             }
         }
-        let gone = state.end();
+        let (left_over, gone) = (state.left_over(), state.end());
         let rest = state.stage != Stage::Idle && state.is_unsettled() || !state.parked.is_empty();
         drop(state);
         self.locks.changed.wake_all();
-        if let Some((anchor, claims)) = gone {
-            drop(claims);
-            self.volume.locks.discharge(self.locks);
-            self.volume.close(&anchor);
-        } else if rest && !self.keeper {
+        if let Some((anchor, _at)) = left_over {
+            anchor.part(self.volume);
+        }
+        let over = gone.is_some();
+        self.locks.bury(self.volume, gone);
+        if !over && rest && !self.keeper {
             self.volume.locks.stir();
             self.volume.wake();
         }
