@@ -23,9 +23,9 @@ A FAULT (OP is an SMB2 command such as write, or any; answers are counted from n
     cut                reset all connections now
     refuse             reset new connections from now on
     behind HOST PORT   new connections go to that server
-    wreck answer|request EVERY AWAY OP ...  from now on, of the frames with one of these OPs every EVERY-th comes
-                       to its end here: an answer is swallowed, or a request does not reach the server; the connection
-                       is reset, and new ones are for AWAY ms
+    wreck answer|request AWAY OP:EVERY ...  from now on, of the frames with an OP every EVERY-th comes to its end here: an
+                       answer is swallowed, or a request does not reach the server; the connection is reset, and new
+                       ones are for AWAY ms
 
 stats                  counters of this proxy; accepted: connections since it began
 referrals [reset]      the referrals that were asked for: totals, then a line for each path and level
@@ -115,7 +115,7 @@ class Faults:
         self.lock = threading.Lock()
         self.kind, self.op, self.count, self.delay = "pass", "any", 0, 0.0
         self.requests, self.answers, self.fired, self.accepted = 0, 0, 0, 0
-        self.wreck, self.away, self.closed, self.kept = None, 0.0, 0.0, 0.0
+        self.wreck, self.left, self.away, self.closed, self.kept = None, {}, 0.0, 0.0, 0.0
         self.referrals = Referrals()
         self.server = ("127.0.0.1", 4450)
         self.pairs = set()
@@ -144,11 +144,11 @@ class Faults:
                 self.kind, self.op, self.count = kind, op, int(rest[1]) if len(rest) > 1 else 1
                 self.kept = int(rest[2]) / 1000.0 if len(rest) > 2 else 0.0
             elif kind == "wreck":
-                unknown = [op for op in rest[3:] if op not in OPS]
-                if rest[0] not in ("answer", "request") or unknown or not rest[3:]:
+                every = {op: int(count) for op, count in (word.split(":") for word in rest[2:])}
+                if rest[0] not in ("answer", "request") or not every or not every.keys() <= set(OPS):
                     return f"error: wreck {' '.join(rest)}"
-                self.wreck, self.count = (rest[0] == "request", set(rest[3:]), int(rest[1])), int(rest[1])
-                self.kind, self.away, self.kept = "wreck", int(rest[2]) / 1000.0, 0.0
+                self.wreck, self.left = (rest[0] == "request", every), dict(every)
+                self.kind, self.away, self.kept = "wreck", int(rest[1]) / 1000.0, 0.0
             elif kind == "behind":
                 self.server = (rest[0], int(rest[1]))
             elif kind in ("hang", "refuse", "pass"):
@@ -187,13 +187,16 @@ class Faults:
 
     def wrecks(self, body, is_request):
         """Whether it is this frame's turn, of those that are to be lost."""
-        of_requests, ops, every = self.wreck
-        if of_requests != is_request or is_interim(body) or ops.isdisjoint(commands(body)):
+        of_requests, every = self.wreck
+        if of_requests != is_request or is_interim(body):
             return None
-        self.count -= 1
-        if self.count > 0:
+        here = every.keys() & set(commands(body))
+        for op in here:
+            self.left[op] -= 1
+        if all(self.left[op] > 0 for op in here):
             return None
-        self.count = every
+        for op in here:
+            self.left[op] = every[op]
         self.fired += 1
         self.closed = time.monotonic() + self.away
         return "lose"

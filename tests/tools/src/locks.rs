@@ -20,7 +20,7 @@ fn bad() -> io::Error {
 }
 
 /// `struct flock` of a range; a length of 0 reaches to the end of all files.
-fn range(kind: &str, start: i64, len: i64) -> io::Result<libc::flock> {
+pub fn range(kind: &str, start: i64, len: i64) -> io::Result<libc::flock> {
     // SAFETY: All zeroes are a valid `struct flock`.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = match kind {
@@ -35,7 +35,7 @@ fn range(kind: &str, start: i64, len: i64) -> io::Result<libc::flock> {
     Ok(lock)
 }
 
-fn fcntl(file: &File, command: libc::c_int, lock: &mut libc::flock) -> io::Result<()> {
+pub fn fcntl(file: &File, command: libc::c_int, lock: &mut libc::flock) -> io::Result<()> {
     // SAFETY: The descriptor is open, and `lock` is what these commands take.
     match unsafe { libc::fcntl(file.as_raw_fd(), command, lock as *mut libc::flock) } {
         0 => Ok(()),

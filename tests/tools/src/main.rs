@@ -7,6 +7,7 @@ mod crowd;
 mod errno;
 mod files;
 mod fsx;
+mod locked;
 mod locks;
 mod mountctx;
 mod names;
@@ -86,7 +87,7 @@ enum Command {
     Locktorture(locks::Args),
     /// Time create, stat, readdir, rename, unlink of many files.
     Files(files::Args),
-    /// Random operations on names, each of which must take effect once.
+    /// Random operations on names and locks, each of which must take effect once.
     Names(names::Args),
     /// Random reads.
     Randread(speed::RandomArgs),
