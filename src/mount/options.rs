@@ -5,7 +5,10 @@
 //! An option that is unknown, malformed, or lacks a value is refused, by name. Secrets are never
 //! shown, and wiped when they are dropped.
 
+mod given;
 pub(crate) mod value;
+
+pub(crate) use given::OptionError;
 
 use crate::sys::{
     crypto::Secret,
@@ -16,10 +19,8 @@ use core::{
     net::IpAddr,
     str, //
 };
-use kernel::{
-    prelude::*,
-    str::CString, //
-};
+use given::Given;
+use kernel::prelude::*;
 use rsdfs_proto::{
     dialect::Versions,
     handshake::{
@@ -28,14 +29,6 @@ use rsdfs_proto::{
     },
     identity::Rule, //
 };
-
-/// Why an option is refused. Names the option and holds no secrets.
-pub(crate) struct OptionError {
-    /// For the system call.
-    pub(crate) errno: Error,
-    /// For the mount log.
-    pub(crate) message: Option<CString>,
-}
 
 /// What was done with an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,9 +111,6 @@ pub(crate) struct Options {
     site: KVec<u8>,
     reopen: Option<Rule>,
 }
-
-/// What sizes may be.
-const SIZES: (u64, u64) = (4096, 8 << 20);
 
 /// The size unless one is given: what servers commonly allow at most, or less.
 const SIZE: usize = 4 << 20;
@@ -569,109 +559,6 @@ impl Failback {
             Failback::Always => "always",
             Failback::Idle => "idle",
             Failback::Never => "never",
-        }
-    }
-}
-
-/// An option as it was given.
-struct Given<'a> {
-    key: &'a str,
-    value: Option<&'a str>,
-}
-
-impl<'a> Given<'a> {
-    /// The complaint about the value. It shows the value: not for secrets.
-    fn bad(&self, why: &str) -> OptionError {
-        let (key, value) = (self.key, self.value.unwrap_or_default());
-        OptionError::new(fmt!("option '{key}': bad value '{value}': {why}"))
-    }
-
-    /// That there is no value.
-    fn flag(&self) -> Result<bool, OptionError> {
-        match self.value {
-            None => Ok(true),
-            Some(_) => {
-                let key = self.key;
-                Err(OptionError::new(fmt!("option '{key}' takes no value")))
-            }
-        }
-    }
-
-    /// The value.
-    fn text(&self) -> Result<&'a str, OptionError> {
-        let key = self.key;
-        self.value
-            .ok_or_else(|| OptionError::new(fmt!("option '{key}' needs a value")))
-    }
-
-    fn word(&self) -> Result<&'a str, OptionError> {
-        let text = self.text()?;
-        match value::word(text, 256) {
-            true => Ok(text),
-            false => Err(self.bad("empty, too long or with control characters")),
-        }
-    }
-
-    /// The value, which no message shows.
-    fn secret(&self) -> Result<Secret, OptionError> {
-        let text = self.text()?;
-        if text.len() > 512 {
-            let key = self.key;
-            return Err(OptionError::new(fmt!(
-                "option '{key}': the value is too long"
-            )));
-        }
-        Ok(Secret::new(text.as_bytes(), GFP_KERNEL)?)
-    }
-
-    fn number(&self, min: u64, max: u64, of: &str) -> Result<u64, OptionError> {
-        value::number(self.text()?, min, max).ok_or_else(|| {
-            let (key, value) = (self.key, self.value.unwrap_or_default());
-            OptionError::new(fmt!(
-                "option '{key}': bad value '{value}': it is {of}, {min} to {max}"
-            ))
-        })
-    }
-
-    fn id(&self) -> Result<u32, OptionError> {
-        self.number(0, u64::from(u32::MAX) - 1, "a number")
-            .map(|id| id as u32)
-    }
-
-    fn size(&self) -> Result<usize, OptionError> {
-        let size = self.number(SIZES.0, SIZES.1, "bytes")?;
-        // Whole pages.
-        Ok(size as usize & !4095)
-    }
-
-    fn mode(&self) -> Result<u16, OptionError> {
-        value::mode(self.text()?).ok_or_else(|| self.bad("it is an octal mode like 0755"))
-    }
-}
-
-impl OptionError {
-    fn new(message: kernel::fmt::Arguments<'_>) -> Self {
-        Self {
-            errno: EINVAL,
-            message: CString::try_from_fmt(message).ok(),
-        }
-    }
-}
-
-impl From<kernel::alloc::AllocError> for OptionError {
-    fn from(_: kernel::alloc::AllocError) -> Self {
-        Self {
-            errno: ENOMEM,
-            message: None,
-        }
-    }
-}
-
-impl From<Error> for OptionError {
-    fn from(errno: Error) -> Self {
-        Self {
-            errno,
-            message: None,
         }
     }
 }
