@@ -13,6 +13,9 @@ pub(crate) mod conn;
 pub(crate) mod pending;
 pub(crate) mod pump;
 pub(crate) mod request;
+mod send;
+mod urgent;
+mod wire;
 
 pub(crate) use conn::{Conn, Limits, Tuning};
 pub(crate) use pending::{Answer, Sink};

@@ -8,7 +8,6 @@
 //! thread may close files too.
 
 use super::{
-    conn::Wire,
     pending::{
         Answer,
         Ignore,
@@ -19,6 +18,7 @@ use super::{
         Request,
         MAX_PARTS, //
     },
+    wire::Wire,
     Result, //
 };
 use crate::sys::time::now_ms;

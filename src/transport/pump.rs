@@ -6,16 +6,16 @@
 //! server is alive. It never waits for anything but the socket.
 
 use super::{
-    conn::{
-        Reason,
-        State,
-        Wire, //
-    },
+    conn::Reason,
     pending::{
         Answer,
         Entry,
         Holder,
         Sink, //
+    },
+    wire::{
+        State,
+        Wire, //
     },
     Error,
     Result, //
