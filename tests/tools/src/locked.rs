@@ -42,7 +42,7 @@ pub struct Locked {
     dir: PathBuf,
     other: PathBuf,
     kept: Vec<Kept>,
-    given_up: Vec<(Rc<File>, Lock)>,
+    given_up: Vec<(String, Rc<File>, Lock)>,
 }
 
 fn set(file: &File, kind: &str, lock: Lock) -> io::Result<()> {
@@ -59,6 +59,13 @@ fn is_free(file: &File, kind: &str, lock: Lock) -> io::Result<bool> {
     }
 }
 
+/// Whether something of a range of the file `name` is locked by now.
+fn is_taken(kept: &[Kept], name: &str, range: Lock) -> bool {
+    let same = kept.iter().filter(|kept| kept.name == name);
+    same.flat_map(|kept| kept.locks.iter().flatten())
+        .any(|lock| lock.start < range.start + range.len && range.start < lock.start + lock.len)
+}
+
 fn open(dir: &Path, name: &str) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).open(dir.join(name))
@@ -71,13 +78,16 @@ impl Kept {
 
     /// What is wrong with its locks.
     fn judge(&self) -> io::Result<Option<&'static str>> {
-        // Whoever reads waits until the locks are held again; whether they are, the other says.
-        if let Some(first) = self.locks.iter().flatten().next() {
-            let _ = self.file.read_at(&mut [0], first.start as u64);
-        }
+        let until = Instant::now() + PATIENCE;
         for lock in self.locks.iter().flatten() {
-            if is_free(&self.other, "write", *lock)? {
-                return Ok(Some("lost"));
+            // Whoever reads waits until the locks are held again; whether they are, the other says. The connection may
+            // be lost in this very moment, so it is asked more than once.
+            let _ = self.file.read_at(&mut [0], lock.start as u64);
+            while is_free(&self.other, "write", *lock)? {
+                if Instant::now() > until {
+                    return Ok(Some("lost"));
+                }
+                sleep(Duration::from_millis(20));
             }
             if lock.kind == "read" && !is_free(&self.other, "read", *lock)? {
                 return Ok(Some("not shared"));
@@ -139,6 +149,8 @@ impl Locked {
         };
         // If it fails, the file is not kept any longer.
         if let Some(before) = kept.locks[part].take() {
+            let given_up = (kept.name.clone(), kept.other.clone(), before);
+            self.given_up.push(given_up);
             set(&kept.file, "unlock", before)?;
         }
         set(&kept.file, lock.kind, lock)?;
@@ -157,7 +169,8 @@ impl Locked {
             let Some(lock) = kept.locks[part].take() else {
                 continue;
             };
-            self.given_up.push((kept.other.clone(), lock));
+            let given_up = (kept.name.clone(), kept.other.clone(), lock);
+            self.given_up.push(given_up);
             if !close {
                 set(&kept.file, "unlock", lock)?;
                 break;
@@ -189,7 +202,10 @@ impl Locked {
 
     fn look(&mut self) -> io::Result<Option<&'static str>> {
         let until = Instant::now() + PATIENCE;
-        for (other, lock) in self.given_up.drain(..) {
+        for (name, other, lock) in self.given_up.drain(..) {
+            if is_taken(&self.kept, &name, lock) {
+                continue;
+            }
             while !is_free(&other, "write", lock)? {
                 if Instant::now() > until {
                     return Ok(Some("left over"));
