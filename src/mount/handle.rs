@@ -15,6 +15,8 @@
 //! from there to Open only by giving that up with a new seat, so that a file is opened again once, whoever waits
 //! for it.
 
+mod look;
+
 use super::{
     durable::Grant,
     lease::Lease,
@@ -48,6 +50,10 @@ use kernel::{
         Arc,
         Mutex, //
     }, //
+};
+pub(crate) use look::{
+    Cause,
+    Condition, //
 };
 use rsdfs_proto::{
     identity::{
@@ -132,71 +138,6 @@ impl Phase {
     }
 }
 
-/// Why an open file was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// There is nothing of its name any more, or something else than a file.
-    Missing,
-    /// There is another file of its name.
-    Replaced,
-    /// A lock on it was not to be had again.
-    Lock,
-}
-
-impl Cause {
-    /// A word for the views.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Cause::Missing => "missing",
-            Cause::Replaced => "replaced",
-            Cause::Lock => "lock",
-        }
-    }
-}
-
-/// How an open file is, for the views.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Condition {
-    /// Open where the mount is.
-    Ok,
-    /// The same, after it was opened again.
-    Reclaimed,
-    /// To be opened again.
-    Stale,
-    /// Being opened again.
-    Reclaiming,
-    /// Given up.
-    Lost(Cause),
-    /// Closed; its file, which has no name, is being removed.
-    Removing,
-}
-
-impl Condition {
-    /// A word for the views.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Condition::Ok => "ok",
-            Condition::Reclaimed => "reclaimed",
-            Condition::Stale => "stale",
-            Condition::Reclaiming => "reclaiming",
-            Condition::Lost(_) => "lost",
-            Condition::Removing => "removing",
-        }
-    }
-}
-
-/// What the views show of an open file.
-pub(crate) struct Look {
-    /// Where it is, relative to what is mounted.
-    pub(crate) path: KVec<u8>,
-    /// The tree it is open on, for all that is known.
-    pub(crate) tree: Option<Arc<Tree>>,
-    /// What the server calls it there.
-    pub(crate) file: Option<FileId>,
-    pub(crate) condition: Condition,
-    pub(crate) how: How,
-}
-
 /// A tree, and the server's id for the file there.
 pub(super) type Seat = (Arc<Tree>, FileId);
 
@@ -209,8 +150,8 @@ impl Claim<'_> {
         self.0.state.lock().phase.seat().cloned()
     }
 
-    /// It was opened again, and is like this if that was asked for. The seat that is not needed is to be closed: the one before, or this one, if the file
-    /// was closed or given up meanwhile.
+    /// It was opened again, and is like this if that was asked for. The seat that is not needed is to be closed: the one
+    /// before, or this one, if the file was closed or given up meanwhile.
     pub(super) fn opened(self, seat: Seat, attr: Option<&Attr>) -> Option<Seat> {
         let mut state = self.0.state.lock();
         match state.phase {
@@ -280,12 +221,6 @@ impl Handle {
     /// The lease that all who have the file open share.
     pub(crate) fn lease(&self) -> &Arc<Lease> {
         &self.lease
-    }
-
-    /// What is held of it, and whether its server keeps the file open when the connection is lost.
-    pub(crate) fn granted(&self) -> (u32, bool) {
-        let grant = self.grant.lock();
-        (grant.as_ref()).map_or((0, false), |grant| (grant.lease(), grant.is_durable()))
     }
 
     /// Takes out what was granted.
@@ -440,34 +375,6 @@ impl Handle {
         state.known.compare(&attr.face(), tree.origin())
     }
 
-    /// How it is, for a volume of this generation.
-    pub(crate) fn look(&self, generation: u64) -> Result<Look> {
-        let path = self.path()?;
-        let state = self.state.lock();
-        let condition = match &state.phase {
-            Phase::Open((tree, _)) if tree.is_stale(generation) => Condition::Stale,
-            Phase::Open(_) if state.reclaimed => Condition::Reclaimed,
-            Phase::Open(_) => Condition::Ok,
-            Phase::Reclaiming(_) => Condition::Reclaiming,
-            Phase::Lost(cause) => Condition::Lost(*cause),
-            Phase::Stale | Phase::Closed => Condition::Stale,
-            Phase::Condemned(_) => Condition::Removing,
-        };
-        let seat = state.phase.seat();
-        Ok(Look {
-            path,
-            tree: seat.map(|(tree, _)| tree.clone()),
-            file: seat.map(|(_, file)| *file),
-            condition,
-            how: self.how,
-        })
-    }
-
-    /// Whether it was given up.
-    pub(crate) fn is_lost(&self) -> bool {
-        matches!(self.state.lock().phase, Phase::Lost(_))
-    }
-
     /// Whether it is open on the tree of this generation.
     pub(super) fn is_open_in(&self, generation: u64) -> bool {
         let state = self.state.lock();
@@ -482,13 +389,6 @@ impl Handle {
             Phase::Condemned(tree) => tree.clone(),
             phase => phase.seat().map(|(tree, _)| tree.clone()),
         }
-    }
-
-    /// Whether its seat is on a tree that the volume has left though it works.
-    pub(crate) fn is_left(&self) -> bool {
-        let state = self.state.lock();
-        let seat = state.phase.seat();
-        seat.is_some_and(|(tree, _)| tree.leaving().is_some())
     }
 
     /// Whether it should follow the volume now.

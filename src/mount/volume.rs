@@ -2,23 +2,21 @@
 
 //! What is mounted: a share that outlives its servers.
 
+mod end;
+mod parking;
+mod passage;
+mod view;
+
 use super::{
     counters::Counters,
     handle::Handle,
-    io::{
-        Io,
-        Parked, //
-    },
+    io::Parked,
     keeper,
     locks,
     names::Names,
     reconnect::{
-        self,
         Attempt,
         Cached,
-        Course,
-        Loss,
-        Race,
         Seeker, //
     },
     tree::{
@@ -45,15 +43,7 @@ use crate::{
             NoFs,
             Thread, //
         },
-        time::{
-            now_ms,
-            now_us, //
-        },
-        trace::{
-            Event as _,
-            Reconnect,
-            TargetSwitch, //
-        },
+        time::now_ms,
         wait::{
             Outcome,
             WaitQueue, //
@@ -61,7 +51,6 @@ use crate::{
     },
     transport::conn::Reason, //
 };
-use core::mem;
 use kernel::{
     new_mutex,
     new_spinlock,
@@ -77,22 +66,12 @@ use kernel::{
         SpinLock, //
     }, //
 };
-use rsdfs_proto::{
-    dfs::path::Path,
-    failover::{
-        Lost,
-        Policy, //
-    }, //
+use rsdfs_proto::failover::Policy;
+pub(crate) use view::{
+    Stats,
+    View,
+    Why, //
 };
-
-/// How long an unmount waits for a lost server to be replaced, in milliseconds.
-const GRACE: u64 = 500;
-
-/// How long open files stay on a target that is drained, in milliseconds.
-const GRACE_OPEN: u64 = 10_000;
-
-/// How long an unmount waits for each answer to its farewells, in milliseconds.
-const FAREWELL: u64 = 200;
 
 /// A mounted share.
 #[pin_data]
@@ -169,54 +148,6 @@ pub(super) enum Work {
     Tend,
     /// End.
     Stop,
-}
-
-/// For the views.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Stats {
-    /// Trees that replaced a lost one.
-    pub(crate) failovers: u64,
-    /// Trees that replaced one that worked.
-    pub(crate) moves: u64,
-    /// Why the last one was left.
-    pub(crate) reason: Option<Why>,
-    /// How long it took to replace it, in milliseconds.
-    pub(crate) duration: u64,
-    /// When one was lost and has been replaced, in milliseconds since boot.
-    pub(crate) recovered: u64,
-}
-
-/// Why a mount has left a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// It was lost.
-    Lost(Reason),
-    /// The preferred one is back.
-    Failback,
-    /// The referral does not list it any more.
-    Drain,
-    /// The administrator wants it so.
-    Asked,
-}
-
-impl Why {
-    /// A word for the views.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Why::Lost(reason) => reason.name(),
-            Why::Failback => "failback",
-            Why::Drain => "drain",
-            Why::Asked => "asked",
-        }
-    }
-}
-
-/// What the views show of a mount.
-pub(crate) struct View {
-    pub(crate) tree: Option<Arc<Tree>>,
-    pub(crate) generation: u64,
-    pub(crate) up: bool,
-    pub(crate) stats: Stats,
 }
 
 impl Volume {
@@ -384,187 +315,6 @@ impl Volume {
             .map(|ms| now_ms().saturating_add(ms))
     }
 
-    /// The tree, as soon as there is one.
-    pub(super) fn tree(&self, deadline: Option<u64>) -> Result<Arc<Tree>> {
-        let mut found = Err(Error::Timeout);
-        let left = deadline.map(|at| at.saturating_sub(now_ms()));
-        let outcome = self.changed.wait_killable(left, || {
-            let state = self.state.lock();
-            found = match (&state.tree, state.phase) {
-                (_, Phase::Aborted) => Err(Error::Kernel(EIO)),
-                (Some(tree), Phase::Up) => Ok(tree.clone()),
-                _ => return false,
-            };
-            true
-        });
-        match outcome {
-            Ok(Outcome::Ready) => found,
-            Ok(Outcome::TimedOut) => Err(Error::Timeout),
-            Err(_) => Err(Error::Interrupted),
-        }
-    }
-
-    /// Says that `tree` is of no use any more; `reason` counts if its connection still stands.
-    pub(super) fn lost(&self, tree: &Arc<Tree>, reason: Reason) {
-        let reason = tree.dead().unwrap_or(reason);
-        tree.lose(reason);
-        let mut state = self.state.lock();
-        if !matches!(&state.tree, Some(current) if Arc::ptr_eq(current, tree)) {
-            return;
-        }
-        let gone = state.tree.take();
-        if state.phase == Phase::Up {
-            state.phase = Phase::Down(now_ms(), reason);
-            state.lost = now_us();
-        }
-        drop(state);
-        self.todo.wake_all();
-        if matches!(reason, Reason::Silent | Reason::Frozen) {
-            self.zombie.left(tree.session_arc());
-        }
-        drop(gone);
-    }
-
-    /// Looks for a tree.
-    pub(super) fn seek(
-        &self,
-        policy: Policy,
-        how: Option<Lost>,
-    ) -> core::result::Result<Arc<Tree>, Trouble> {
-        let attempt = Attempt::new()?;
-        let mut state = self.state.lock();
-        if state.phase == Phase::Aborted {
-            return Err(Trouble::cancelled());
-        }
-        state.attempt = Some(attempt.clone());
-        let last = mem::take(&mut state.last);
-        let known = state.known.clone();
-        drop(state);
-        let path = Path::parse(self.path()).map_err(|_| EINVAL)?;
-        let course = match (reconnect::course(&self.seeker, &path), known) {
-            (Course::Itself, Some(known)) => Course::Targets(known),
-            (course, _) => course,
-        };
-        let loss = how.map(|how| Loss { how, target: &last });
-        let found = Race::new(&self.seeker, &path, 0, course, &attempt)
-            .and_then(|race| race.run(policy, loss, &mut || self.tick(&attempt)));
-        let known = match reconnect::course(&self.seeker, &path) {
-            Course::Targets(known) => Some(known),
-            Course::Domain(_) | Course::Itself => None,
-        };
-        let mut state = self.state.lock();
-        state.attempt = None;
-        state.last = last;
-        let forgotten = match known {
-            Some(known) => state.known.replace(known),
-            None => None,
-        };
-        drop(state);
-        drop(forgotten);
-        found
-    }
-
-    /// Puts `tree` in the place of the one that was lost at `since`.
-    pub(super) fn publish(&self, tree: Arc<Tree>, since: Option<u64>) -> Result {
-        let mut last = KVec::with_capacity(tree.path().len(), GFP_KERNEL)?;
-        last.extend_from_slice(tree.path(), GFP_KERNEL)?;
-        let new = tree.clone();
-        let mut why = None;
-        let mut state = self.state.lock();
-        if state.phase == Phase::Aborted {
-            return Err(Error::Kernel(EIO));
-        }
-        if let (Some(since), Phase::Down(_, reason)) = (since, state.phase) {
-            state.stats.failovers = state.stats.failovers.saturating_add(1);
-            state.stats.reason = Some(Why::Lost(reason));
-            state.stats.recovered = now_ms();
-            state.stats.duration = state.stats.recovered.saturating_sub(since);
-            why = state.stats.reason;
-        }
-        state.generation = state.generation.saturating_add(1);
-        tree.set_generation(state.generation);
-        let old = (
-            state.tree.replace(tree),
-            mem::replace(&mut state.last, last),
-        );
-        state.phase = Phase::Up;
-        let lost = state.lost;
-        drop(state);
-        self.locks.stir();
-        self.changed.wake_all();
-        if let Some(why) = why {
-            self.tell(&old.1, &new, why, lost);
-            self.lay_to_rest(new.session());
-        }
-        drop(old);
-        Ok(())
-    }
-
-    /// Puts into the trace that the mount has gone from the target `old` to `new`, which began at
-    /// `began` in microseconds since boot.
-    fn tell(&self, old: &[u8], new: &Tree, why: Why, began: u64) {
-        let (path, reason) = (self.path(), why.name());
-        let us = now_us().saturating_sub(began);
-        TargetSwitch::emit(|| {
-            let switch = TargetSwitch {
-                path,
-                old,
-                new: new.path(),
-                reason,
-                us,
-            };
-            Some(switch).filter(|switch| switch.old != switch.new)
-        });
-        if matches!(why, Why::Lost(_)) {
-            let generation = new.generation();
-            Reconnect::emit(|| {
-                Some(Reconnect {
-                    path,
-                    reason,
-                    generation,
-                    us,
-                })
-            });
-        }
-    }
-
-    /// Goes from `present`, which works, to `tree`; that began at `began`, in microseconds since boot.
-    pub(super) fn switch(
-        &self,
-        present: &Arc<Tree>,
-        tree: Arc<Tree>,
-        why: Why,
-        began: u64,
-    ) -> Result {
-        let new = tree.clone();
-        let mut last = KVec::with_capacity(tree.path().len(), GFP_KERNEL)?;
-        last.extend_from_slice(tree.path(), GFP_KERNEL)?;
-        let mut state = self.state.lock();
-        let same = |current: &Arc<Tree>| Arc::ptr_eq(current, present);
-        if state.phase != Phase::Up || !state.tree.as_ref().is_some_and(same) {
-            return Err(Error::Kernel(EAGAIN));
-        }
-        // Before it is seen that the mount has gone: who finds a file open there must know why.
-        let grace = if why == Why::Drain { GRACE_OPEN } else { 0 };
-        present.leave(now_ms().saturating_add(grace));
-        state.stats.moves = state.stats.moves.saturating_add(1);
-        state.stats.reason = Some(why);
-        state.stats.duration = 0;
-        state.generation = state.generation.saturating_add(1);
-        tree.set_generation(state.generation);
-        let old = (
-            state.tree.replace(tree),
-            mem::replace(&mut state.last, last),
-        );
-        drop(state);
-        self.tell(&old.1, &new, why, began);
-        drop(old);
-        // Files in which nothing is locked any more follow.
-        self.locks.stir();
-        self.wake();
-        Ok(())
-    }
-
     /// Waits for something to do for the keeper.
     pub(super) fn wait_for_work(&self, stop: impl Fn() -> bool) -> Work {
         loop {
@@ -603,154 +353,5 @@ impl Volume {
     /// A new number, for what needs one in this mount.
     pub(super) fn number(&self) -> u64 {
         self.next.fetch_add(1, Relaxed)
-    }
-
-    /// How many reads and writes wait for a tree.
-    pub(super) fn parked(&self) -> usize {
-        let mut count = self.parked.lock().len();
-        self.locks
-            .each(|locks| count = count.saturating_add(locks.parked()));
-        count
-    }
-
-    /// The targets it was found among last.
-    pub(super) fn known(&self) -> Option<Cached> {
-        self.state.lock().known.clone()
-    }
-
-    /// Has the keeper try all targets again now, if it is looking for one.
-    pub(super) fn hurry(&self) {
-        let attempt = self.state.lock().attempt.clone();
-        if let Some(attempt) = attempt {
-            attempt.hurry();
-        }
-    }
-
-    /// The tree, if there is one by `deadline` (milliseconds since boot); also not if an unmount begins.
-    pub(super) fn tree_until(&self, deadline: u64) -> kernel::error::Result<Arc<Tree>> {
-        let mut found = Err(ETIMEDOUT);
-        let left = deadline.saturating_sub(now_ms());
-        self.changed.wait_killable(Some(left), || {
-            let state = self.state.lock();
-            found = match (&state.tree, state.phase) {
-                (_, Phase::Aborted) => Err(EIO),
-                _ if state.closing.is_some() => Err(EIO),
-                (Some(tree), Phase::Up) => Ok(tree.clone()),
-                _ => return false,
-            };
-            true
-        })?;
-        found
-    }
-
-    /// Keeps a read or write until there is a tree again.
-    pub(super) fn park(&self, io: KBox<Io>) {
-        self.parked.lock().insert(io);
-        self.todo.wake_all();
-    }
-
-    /// Sends what is parked, in order; or ends it, on an aborted mount.
-    pub(super) fn resume(&self) {
-        self.expire();
-        let mut parked = mem::take(&mut *self.parked.lock());
-        while let Some(io) = parked.pop() {
-            Io::start(io);
-        }
-    }
-
-    /// Sees to time limits while there is no tree, and to the end of the task that looks for one.
-    fn tick(&self, attempt: &Attempt) {
-        if task_killed() {
-            attempt.cancel();
-        }
-        let state = self.state.lock();
-        let late = match (state.closing, state.phase) {
-            (Some(closing), Phase::Down(since, _)) => {
-                now_ms() > closing.max(since).saturating_add(GRACE)
-            }
-            _ => false,
-        };
-        drop(state);
-        if late {
-            self.abort();
-        } else {
-            self.expire();
-        }
-    }
-
-    /// Ends parked requests whose time is up, or all of an aborted mount.
-    pub(super) fn expire(&self) {
-        let aborted = self.state.lock().phase == Phase::Aborted;
-        let now = now_ms();
-        let fail = |mut late: Parked| {
-            while let Some(io) = late.pop() {
-                io.fail(if aborted {
-                    Error::Kernel(EIO)
-                } else {
-                    Error::Timeout
-                });
-            }
-        };
-        let over = |io: &Io| aborted || io.is_late(now);
-        let late = self.parked.lock().take(over);
-        fail(late);
-        self.locks.each(|locks| fail(locks.take_parked(over)));
-    }
-
-    /// `umount -f`: from now on everything fails at once.
-    pub(crate) fn abort(&self) {
-        let mut state = self.state.lock();
-        state.phase = Phase::Aborted;
-        let attempt = state.attempt.take();
-        let tree = state.tree.take();
-        drop(state);
-        if let Some(attempt) = attempt {
-            attempt.cancel();
-        }
-        if let Some(tree) = tree {
-            tree.abandon();
-        }
-        self.abandon_left();
-        self.changed.wake_all();
-        self.todo.wake_all();
-        self.locks.wake();
-        self.expire();
-    }
-
-    /// Ends the requests that are under way on trees the mount has left, where files are open still.
-    fn abandon_left(&self) {
-        let _scope = NoFs::enter();
-        let mut left = KVec::new();
-        // Without memory those that were found so far have to do; the others end when they are answered.
-        let _ = self.copy_handles(&mut left, |handle| handle.is_left());
-        for tree in left.iter().filter_map(|handle| handle.tree()) {
-            tree.abandon();
-        }
-    }
-
-    /// An unmount begins: from now on a server that is lost must be replaced soon.
-    pub(crate) fn closing(&self) {
-        self.state.lock().closing = Some(now_ms());
-        self.upkeep.end();
-        self.changed.wake_all();
-    }
-
-    /// Ends the mount: takes leave of the server, if that goes quickly.
-    pub(crate) fn unmount(&self) {
-        self.upkeep.end();
-        self.zombie.end();
-        let keeper = self.keeper.lock().take();
-        if let Some(keeper) = &keeper {
-            keeper.stop();
-        }
-        self.bury(FAREWELL);
-        let tree = self.state.lock().tree.take();
-        if let Some(tree) = tree {
-            tree.farewell(FAREWELL);
-        }
-        self.abort();
-        drop(keeper);
-        self.expire();
-        self.seeker.world.discharge(self);
     }
 }
