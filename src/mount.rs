@@ -22,6 +22,7 @@ pub(crate) mod handle;
 pub(crate) mod io;
 pub(crate) mod keeper;
 pub(crate) mod lease;
+mod left;
 pub(crate) mod links;
 pub(crate) mod list;
 pub(crate) mod locks;

@@ -4,7 +4,10 @@
 
 use crate::{
     mount::{
-        handle::Condition,
+        handle::{
+            Condition,
+            Look, //
+        },
         volume::Volume,
         world::World, //
     },
@@ -25,33 +28,34 @@ pub(super) fn show_all(world: &World, out: &mut SeqFile) -> Result {
 fn show(out: &mut SeqFile, volume: &Volume) -> Result {
     let generation = volume.generation();
     for handle in volume.handles()? {
-        let look = handle.look(generation)?;
-        let path = core::str::from_utf8(&look.path).unwrap_or("?");
-        let target = look.tree.as_ref().map_or("none", |tree| {
-            core::str::from_utf8(tree.path()).unwrap_or("?")
-        });
-        let at = look.tree.as_ref().map_or(0, |tree| tree.generation());
-        let access = match (look.how.read, look.how.write) {
-            (true, true) => "rw",
-            (_, true) => "w",
-            _ => "r",
-        };
-        write!(
-            out,
-            "mount={} path={} target={} generation={at} state={} access={access}",
-            escaped(volume.path()),
-            escaped(path),
-            escaped(target),
-            look.condition.name(),
-        )
-        .map_err(|_| EINVAL)?;
-        if let Some(file) = look.file {
-            write!(out, " id={:x}:{:x}", file.persistent, file.volatile).map_err(|_| EINVAL)?;
-        }
-        if let Condition::Lost(cause) = look.condition {
-            write!(out, " cause={}", cause.name()).map_err(|_| EINVAL)?;
-        }
-        writeln!(out).map_err(|_| EINVAL)?;
+        line(out, volume, &handle.look(generation)?)?;
     }
-    Ok(())
+    volume.each_left(|look| line(out, volume, look))
+}
+
+fn line(out: &mut SeqFile, volume: &Volume, look: &Look) -> Result {
+    let path = core::str::from_utf8(&look.path).unwrap_or("?");
+    let target = look.target.as_deref().unwrap_or(b"none");
+    let access = match (look.how.read, look.how.write) {
+        (true, true) => "rw",
+        (_, true) => "w",
+        _ => "r",
+    };
+    write!(
+        out,
+        "mount={} path={} target={} generation={} state={} access={access}",
+        escaped(volume.path()),
+        escaped(path),
+        escaped(core::str::from_utf8(target).unwrap_or("?")),
+        look.generation,
+        look.condition.name(),
+    )
+    .map_err(|_| EINVAL)?;
+    if let Some(file) = look.file {
+        write!(out, " id={:x}:{:x}", file.persistent, file.volatile).map_err(|_| EINVAL)?;
+    }
+    if let Condition::Lost(cause) = look.condition {
+        write!(out, " cause={}", cause.name()).map_err(|_| EINVAL)?;
+    }
+    writeln!(out).map_err(|_| EINVAL)
 }

@@ -66,6 +66,13 @@ impl Formers {
             .map(|former| former.session)
     }
 
+    /// Whether this is one.
+    pub(super) fn has(&self, server: &[u8; 16], id: u64) -> bool {
+        let fresh = |former: &Former| now_ms().saturating_sub(former.at) < LONGEST;
+        (self.0.iter())
+            .any(|former| former.server == *server && former.session == id && fresh(former))
+    }
+
     /// The server has been told about it.
     pub(super) fn forget(&mut self, server: &[u8; 16], id: u64) {
         self.0

@@ -53,7 +53,8 @@ use kernel::{
 };
 pub(crate) use look::{
     Cause,
-    Condition, //
+    Condition,
+    Look, //
 };
 use rsdfs_proto::{
     identity::{
@@ -403,18 +404,19 @@ impl Handle {
         })
     }
 
-    /// The server says the id is not valid any more.
-    pub(super) fn forget(&self, stale: FileId) {
+    /// It is not open there any more; whether that was news.
+    pub(super) fn forget(&self, stale: &Seat) -> bool {
         let mut state = self.state.lock();
+        let it = |(tree, file): &Seat| Arc::ptr_eq(tree, &stale.0) && *file == stale.1;
         let gone = match &mut state.phase {
-            Phase::Open((_, file)) if *file == stale => {
+            Phase::Open(seat) if it(seat) => {
                 mem::replace(&mut state.phase, Phase::Stale).into_seat()
             }
-            Phase::Reclaiming(seat) => seat.take_if(|(_, file)| *file == stale),
+            Phase::Reclaiming(seat) => seat.take_if(|seat| it(seat)),
             _ => None,
         };
         drop(state);
-        drop(gone);
+        gone.is_some()
     }
 
     /// Closes it on the server, for now: what is to be closed there. Not if it has locks, which would be lost.

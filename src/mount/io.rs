@@ -7,7 +7,10 @@
 //! order the transfers came, when there is a new tree.
 
 use super::{
-    handle::Handle,
+    handle::{
+        Handle,
+        Seat, //
+    },
     locks::{
         Locks,
         Range,
@@ -44,8 +47,7 @@ use rsdfs_proto::{
     smb2::{
         read::Read,
         write::Write,
-        Command,
-        FileId, //
+        Command, //
     },
     status::{
         Class,
@@ -89,7 +91,7 @@ pub(super) struct Io {
     volume: Arc<Volume>,
     handle: Arc<Handle>,
     locks: Arc<Locks>,
-    /// Where it was sent last, the file there, and the handle that stands for it.
+    /// Where it was sent last, and the handle that stands for it.
     sent: Option<Sent>,
     transfer: Transfer,
     deadline: Option<u64>,
@@ -109,8 +111,7 @@ pub(super) struct Io {
 
 /// Where a transfer was sent.
 struct Sent {
-    tree: Arc<Tree>,
-    file: FileId,
+    seat: Seat,
     /// The handle it was sent with.
     by: Arc<Handle>,
 }
@@ -236,8 +237,7 @@ impl Io {
             ),
         };
         self.sent = Some(Sent {
-            tree: tree.clone(),
-            file,
+            seat: (tree.clone(), file),
             by,
         });
         if core::mem::take(&mut self.lost) {
@@ -286,7 +286,7 @@ impl Io {
         };
         self.lost = self.sent.is_some();
         if let Some(sent) = &self.sent {
-            sent.by.forget(sent.file);
+            self.volume.forget(&sent.by, &sent.seat);
         }
         self.volume.lost(tree, reason);
         self.park();
@@ -298,7 +298,7 @@ impl Io {
             return false;
         }
         if let Some(sent) = &self.sent {
-            sent.by.forget(sent.file);
+            self.volume.forget(&sent.by, &sent.seat);
         }
         true
     }
@@ -426,7 +426,7 @@ impl Sink for Io {
 
     fn done(mut self: KBox<Self>, answer: Result<Answer>) {
         let result = answer.and_then(|answer| self.outcome(&answer));
-        match self.sent.as_ref().map(|sent| sent.tree.clone()) {
+        match self.sent.as_ref().map(|sent| sent.seat.0.clone()) {
             Some(tree) => self.ended(&tree, result),
             None => self.fail(Error::Lost),
         }

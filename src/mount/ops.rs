@@ -157,8 +157,8 @@ impl Volume {
     pub(crate) fn close(&self, handle: &Arc<Handle>) {
         let condemned = !self.leave(handle);
         drop(handle.take_grant());
-        if let Some((tree, file)) = handle.close(condemned) {
-            close(&On::new(&tree, None), file);
+        if let Some(seat) = handle.close(condemned) {
+            self.release(handle, seat);
         }
         if condemned {
             self.condemn();

@@ -107,7 +107,7 @@ impl Volume {
                 if !mended {
                     return result;
                 }
-                handle.forget(file);
+                self.forget(handle, &(tree, file));
             }
         })
     }
@@ -238,8 +238,8 @@ impl Volume {
         (attr, grant): (Option<&Attr>, Grant),
     ) {
         handle.put_grant(grant);
-        if let Some((tree, spare)) = claim.opened(seat, attr) {
-            close(&On::new(&tree, None), spare);
+        if let Some(spare) = claim.opened(seat, attr) {
+            self.release(handle, spare);
         }
         self.seeker.counters.reopened.add();
     }
@@ -307,9 +307,9 @@ impl Volume {
         self.copy_handles(&mut below, |handle| handle.is_below(path))?;
         let mut any = false;
         for handle in below {
-            if let Some((tree, file)) = handle.set_aside() {
+            if let Some(seat) = handle.set_aside() {
                 drop(handle.take_grant());
-                close(&On::new(&tree, None), file);
+                self.release(&handle, seat);
                 any = true;
             }
         }
@@ -350,9 +350,9 @@ impl Volume {
     /// Gives up an open file: whatever is done with it fails with `EIO` until it is closed.
     pub(super) fn lose(&self, handle: &Handle, cause: Cause) {
         let (news, seat) = handle.lose(cause);
-        if let Some((tree, file)) = seat {
+        if let Some(seat) = seat {
             drop(handle.take_grant());
-            close(&On::new(&tree, None), file);
+            self.release(handle, seat);
         }
         if news {
             self.seeker.counters.lost.add();

@@ -407,8 +407,17 @@ impl Servers {
             .or_else(|| state.formers.find(&guid, options.user(), options.domain()))
     }
 
+    /// Whether the server with this guid may still have the session `id`, whose connection was lost.
+    pub(super) fn may_keep(&self, server: &[u8; 16], id: u64) -> bool {
+        let state = self.state.lock();
+        let listed = state.sessions.iter().any(|Entry { session, .. }| {
+            session.server.guid() == *server && session.id() == id && session.may_linger()
+        });
+        listed || state.formers.has(server, id)
+    }
+
     /// The session `id` at `server` needs no end any more.
-    fn replaced(&self, server: &Server, id: u64) {
+    pub(super) fn replaced(&self, server: &Server, id: u64) {
         let guid = server.guid();
         let mut state = self.state.lock();
         for Entry { session, .. } in state.sessions.iter() {

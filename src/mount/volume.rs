@@ -12,6 +12,7 @@ use super::{
     handle::Handle,
     io::Parked,
     keeper,
+    left::LeftBehind,
     locks,
     names::Names,
     reconnect::{
@@ -105,6 +106,8 @@ pub(crate) struct Volume {
     pub(super) upkeep: Upkeep,
     #[pin]
     pub(super) zombie: Zombie,
+    #[pin]
+    pub(super) left: LeftBehind,
 }
 
 /// The state of a mount.
@@ -212,6 +215,7 @@ impl Volume {
                 keeper <- new_mutex!(None),
                 upkeep <- Upkeep::new(mode),
                 zombie <- Zombie::new(),
+                left <- LeftBehind::new(),
             }),
             GFP_KERNEL,
         )?;

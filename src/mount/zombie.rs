@@ -140,6 +140,7 @@ fn rest(
             let previous = Some(session.id());
             Session::log_on(seeker, &server, old.host(), previous, attempt).map(|new| {
                 session.was_replaced();
+                seeker.world.servers.replaced(&server, session.id());
                 new.log_off();
             })
         }

@@ -4,16 +4,16 @@
 
 use super::{
     Handle,
-    Phase, //
+    Phase,
+    Seat, //
 };
 use crate::mount::{
-    tree::Tree,
     How,
     Result, //
 };
 use kernel::{
-    prelude::*,
-    sync::Arc, //
+    alloc::AllocError,
+    prelude::*, //
 };
 use rsdfs_proto::smb2::FileId;
 
@@ -54,6 +54,8 @@ pub(crate) enum Condition {
     Lost(Cause),
     /// Closed; its file, which has no name, is being removed.
     Removing,
+    /// Not in use any more, but its server, which fell silent, may still have it open.
+    Leaked,
 }
 
 impl Condition {
@@ -66,6 +68,7 @@ impl Condition {
             Condition::Reclaiming => "reclaiming",
             Condition::Lost(_) => "lost",
             Condition::Removing => "removing",
+            Condition::Leaked => "leaked",
         }
     }
 }
@@ -74,12 +77,38 @@ impl Condition {
 pub(crate) struct Look {
     /// Where it is, relative to what is mounted.
     pub(crate) path: KVec<u8>,
-    /// The tree it is open on, for all that is known.
-    pub(crate) tree: Option<Arc<Tree>>,
+    /// Host, share and directory where it is open, for all that is known.
+    pub(crate) target: Option<KVec<u8>>,
+    /// Of that target; 0 without one.
+    pub(crate) generation: u64,
     /// What the server calls it there.
     pub(crate) file: Option<FileId>,
     pub(crate) condition: Condition,
     pub(crate) how: How,
+}
+
+impl Look {
+    /// `handle` as it is called and where it is open.
+    pub(in crate::mount) fn new(
+        handle: &Handle,
+        path: KVec<u8>,
+        seat: Option<&Seat>,
+        condition: Condition,
+    ) -> Result<Self> {
+        let target = seat.map(|(tree, _)| {
+            let mut target = KVec::new();
+            target.extend_from_slice(tree.path(), GFP_KERNEL)?;
+            Ok::<_, AllocError>(target)
+        });
+        Ok(Self {
+            path,
+            target: target.transpose()?,
+            generation: seat.map_or(0, |(tree, _)| tree.generation()),
+            file: seat.map(|(_, file)| *file),
+            condition,
+            how: handle.how,
+        })
+    }
 }
 
 impl Handle {
@@ -87,6 +116,7 @@ impl Handle {
     pub(crate) fn look(&self, generation: u64) -> Result<Look> {
         let path = self.path()?;
         let state = self.state.lock();
+        let seat = state.phase.seat().cloned();
         let condition = match &state.phase {
             Phase::Open((tree, _)) if tree.is_stale(generation) => Condition::Stale,
             Phase::Open(_) if state.reclaimed => Condition::Reclaimed,
@@ -96,14 +126,8 @@ impl Handle {
             Phase::Stale | Phase::Closed => Condition::Stale,
             Phase::Condemned(_) => Condition::Removing,
         };
-        let seat = state.phase.seat();
-        Ok(Look {
-            path,
-            tree: seat.map(|(tree, _)| tree.clone()),
-            file: seat.map(|(_, file)| *file),
-            condition,
-            how: self.how,
-        })
+        drop(state);
+        Look::new(self, path, seat.as_ref(), condition)
     }
 
     /// What is held of it, and whether its server keeps the file open when the connection is lost.

@@ -123,13 +123,13 @@ impl Locks {
     }
 
     /// The server has closed the anchor.
-    pub(super) fn forget(&self) {
+    pub(super) fn forget(&self, volume: &Volume) {
         let (anchor, at) = {
             let mut state = self.state.lock();
             (state.anchor.clone(), state.at.take())
         };
-        if let (Some(anchor), Some((_, file))) = (anchor, at) {
-            anchor.forget(file);
+        if let (Some(anchor), Some(seat)) = (anchor, at) {
+            volume.forget(&anchor, &seat);
         }
     }
 }

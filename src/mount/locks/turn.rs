@@ -158,7 +158,7 @@ impl Turn<'_> {
             Error::Status(status) => match (tree.gone(status), status.class()) {
                 (Some(reason), _) => reason,
                 (None, Class::HandleGone) => {
-                    self.locks.forget();
+                    self.locks.forget(self.volume);
                     return true;
                 }
                 _ => return false,
