@@ -94,13 +94,27 @@ impl Volume {
         how: How,
         lease: Option<Arc<Lease>>,
     ) -> Result<(Arc<Handle>, Attr)> {
-        let lease = match lease {
-            Some(lease) => lease,
+        // Two leases of one file would be in each other's way.
+        let lease = match lease.or_else(|| self.lease_at(path)) {
+            Some(lease) => match self.open_with(path, how, &lease) {
+                // Another file has the name by now (MS-SMB2 3.3.5.9.8).
+                Err(Error::Status(NtStatus::INVALID_PARAMETER)) => Lease::new(&self.seeker)?,
+                opened => return opened,
+            },
             None => Lease::new(&self.seeker)?,
         };
+        self.open_with(path, how, &lease)
+    }
+
+    fn open_with(
+        self: &Arc<Self>,
+        path: &str,
+        how: How,
+        lease: &Arc<Lease>,
+    ) -> Result<(Arc<Handle>, Attr)> {
         let enter = |tree: &On<'_>, (file, attr, grant): Opened| {
             let seat = (Arc::clone(tree), file);
-            let handle = Handle::new(self.number(), path, how, &lease, seat, (&attr, grant));
+            let handle = Handle::new(self.number(), path, how, lease, seat, (&attr, grant));
             let entered = handle.and_then(|handle| {
                 self.enlist(&handle)?;
                 Ok(handle)
@@ -115,9 +129,9 @@ impl Volume {
         };
         let asked = Asked::default();
         match how.create {
-            Wanted::Exclusive => self.make_file(path, how, (&lease, &asked), enter),
+            Wanted::Exclusive => self.make_file(path, how, (lease, &asked), enter),
             Wanted::Open | Wanted::New => {
-                self.run(|tree| enter(tree, open(tree, path, how, (&lease, &asked), None)?))
+                self.run(|tree| enter(tree, open(tree, path, how, (lease, &asked), None)?))
             }
         }
     }
@@ -460,10 +474,17 @@ pub(super) fn change(
         request.then(&SetInfo { file_id, set: *set })?;
     }
     request.then(&close_it())?;
-    match sets.len() {
+    let changed = match sets.len() {
         1 => all::<3>(tree, &mut request),
         2 => all::<4>(tree, &mut request),
         _ => Err(Error::Kernel(EINVAL)),
+    };
+    match changed {
+        // The lease is another file's (MS-SMB2 3.3.5.9.8): it has lost the name.
+        Err(Error::Status(NtStatus::INVALID_PARAMETER)) if lease.is_some() => {
+            Err(Error::Status(NtStatus::FILE_RENAMED))
+        }
+        changed => changed,
     }
 }
 
