@@ -176,7 +176,7 @@ impl Drop for Claim<'_> {
             let seat = seat.take();
             state.phase = seat.map_or(Phase::Stale, Phase::Open);
         }
-        drop(state);
+        // Under the lock: who finds it open or stale must find the claim free, too.
         self.0.claimed.store(false, Relaxed);
         self.0.settled.wake_all();
     }
@@ -439,6 +439,11 @@ impl Handle {
             false => Phase::Closed,
         };
         mem::replace(&mut state.phase, closed).into_seat()
+    }
+
+    /// Whether its user has closed it.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state.lock().phase, Phase::Closed | Phase::Condemned(_))
     }
 
     /// Whether its file is to be removed.

@@ -214,7 +214,7 @@ impl Locks {
         drop(claims);
         volume.locks.discharge(self);
         if let Some(anchor) = anchor {
-            volume.close(&anchor);
+            anchor.part(volume);
         }
     }
 

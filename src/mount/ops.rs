@@ -240,6 +240,13 @@ impl Volume {
                 self.lost(&tree, Reason::Gone);
                 Ok(None)
             }
+            Err(Error::Status(status)) => match tree.gone(status) {
+                Some(reason) => {
+                    self.lost(&tree, reason);
+                    Ok(None)
+                }
+                None => Err(Error::Status(status)),
+            },
             Err(error) => Err(error),
         }
     }

@@ -135,9 +135,12 @@ impl Volume {
     /// stays where it is if that works still, and is looked for again after a second; otherwise it is given up.
     fn reopen(&self, present: &On<'_>, handle: &Handle, claim: Claim<'_>) -> Result {
         let old = (claim.seat()).filter(|(tree, _)| tree.leaving().is_some() && !tree.is_dead());
-        if let Some((file, grant)) = durable::resume(present, handle)? {
-            self.reopened(handle, claim, (Arc::clone(present), file), (None, grant));
-            return Ok(());
+        // What is open still has its grant there.
+        if old.is_none() {
+            if let Some((file, grant)) = durable::resume(present, handle)? {
+                self.reopened(handle, claim, (Arc::clone(present), file), (None, grant));
+                return Ok(());
+            }
         }
         let found = match self.find(present, handle, old.as_ref()) {
             Err(Error::Status(status)) if is_no_file(status) => Err(Cause::Missing),

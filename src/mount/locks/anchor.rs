@@ -44,7 +44,7 @@ impl Turn<'_> {
             Stage::Idle => {}
         }
         let anchor = match anchor {
-            Some(anchor) if !anchor.is_lost() => anchor,
+            Some(anchor) if !anchor.is_lost() && !anchor.is_closed() => anchor,
             _ => {
                 self.locks.part_with_anchor(self.volume);
                 self.anchor(on, own)?

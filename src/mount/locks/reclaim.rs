@@ -285,7 +285,7 @@ fn is_final(error: Error) -> bool {
             status.class(),
             Class::Busy | Class::SessionGone | Class::ShareGone | Class::HandleGone
         ),
-        Error::Kernel(error) => error == EIO,
+        Error::Kernel(error) => matches!(error, EIO | EBADF),
         _ => false,
     }
 }

@@ -85,6 +85,10 @@ impl Locks {
         self.state.lock().parked.insert(io);
         volume.locks.stir();
         volume.wake();
+        // Its keeper has looked already.
+        if volume.is_aborted() {
+            volume.expire();
+        }
     }
 
     /// How many reads and writes wait.
