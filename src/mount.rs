@@ -13,6 +13,7 @@
 //! `Volume::parked`; none is held across the wire.
 
 pub(crate) mod attempt;
+mod chores;
 mod control;
 pub(crate) mod counters;
 mod durable;

@@ -35,12 +35,6 @@ impl Volume {
         Ok(())
     }
 
-    /// Forgets a closed file.
-    pub(super) fn discharge(&self, handle: &Handle) {
-        let gone = self.handles.lock().remove(&handle.id);
-        drop(gone);
-    }
-
     /// Calls `f` with each open file.
     pub(super) fn each_handle(&self, mut f: impl FnMut(&Handle)) {
         for handle in self.handles.lock().values() {
@@ -101,7 +95,7 @@ impl Volume {
     }
 
     /// Whether this mount has the file open.
-    pub(super) fn is_open(&self, path: &str) -> bool {
+    pub(crate) fn is_open(&self, path: &str) -> bool {
         let handles = self.handles.lock();
         let found = handles.values().any(|handle| handle.is_at(path));
         found
@@ -122,9 +116,16 @@ impl Volume {
         true
     }
 
-    /// A file that is open as `path` was removed.
-    pub(super) fn unname(&self, path: &str) {
-        self.each_handle(|handle| handle.unname(path));
+    /// A file was removed that is there as `path` still. Whether it is open, and so goes when it is closed.
+    pub(super) fn unname(&self, path: &str) -> bool {
+        let mut open = false;
+        self.each_handle(|handle| open |= handle.unname(path));
+        open
+    }
+
+    /// Whether there is something for [`Self::bury`].
+    pub(super) fn has_condemned(&self) -> bool {
+        self.doomed.load(Relaxed) > 0
     }
 
     /// A file is to be removed now that it is closed.
@@ -135,9 +136,6 @@ impl Volume {
 
     /// One that is to be removed.
     pub(super) fn condemned(&self) -> Option<Arc<Handle>> {
-        if self.doomed.load(Relaxed) == 0 {
-            return None;
-        }
         let handles = self.handles.lock();
         let found = handles.values().find(|handle| handle.is_condemned());
         found.cloned()
@@ -145,8 +143,11 @@ impl Volume {
 
     /// It was removed.
     pub(super) fn buried(&self, handle: &Handle) {
-        self.discharge(handle);
-        self.doomed.fetch_sub(1, Relaxed);
+        let gone = self.handles.lock().remove(&handle.id);
+        // Somebody else may have removed it, too.
+        if gone.is_some() {
+            self.doomed.fetch_sub(1, Relaxed);
+        }
     }
 
     /// The lease of those who have the file open here.
@@ -156,11 +157,12 @@ impl Volume {
         Some(found.lease().clone())
     }
 
-    /// Tells the open files that something was renamed.
-    pub(super) fn moved(&self, from: &str, to: &str) -> Result {
+    /// Tells the open files with a number below `before` that something was renamed.
+    pub(super) fn moved(&self, from: &str, to: &str, before: u64) -> Result {
         // Reclaim may want to close files, and for that the lock.
         let _scope = NoFs::enter();
-        for handle in self.handles.lock().values() {
+        let handles = self.handles.lock();
+        for handle in handles.values().filter(|handle| handle.id < before) {
             handle.moved(from, to)?;
         }
         Ok(())

@@ -18,7 +18,10 @@
 mod look;
 
 use super::{
-    durable::Grant,
+    durable::{
+        Asked,
+        Grant, //
+    },
     lease::Lease,
     tree::Tree,
     Attr,
@@ -101,6 +104,8 @@ struct State {
     known: Known,
     /// It was opened again at least once.
     reclaimed: bool,
+    /// To open it again was asked for, and not answered.
+    asked: Asked,
     /// The file was removed; `path` is what it is called until it is closed.
     nameless: bool,
 }
@@ -178,6 +183,7 @@ impl Drop for Claim<'_> {
         }
         // Under the lock: who finds it open or stale must find the claim free, too.
         self.0.claimed.store(false, Relaxed);
+        drop(state);
         self.0.settled.wake_all();
     }
 }
@@ -212,6 +218,7 @@ impl Handle {
                     phase: Phase::Open((tree, file)),
                     known,
                     reclaimed: false,
+                    asked: Asked::default(),
                     nameless: false,
                 }),
             }),
@@ -233,6 +240,16 @@ impl Handle {
     pub(super) fn put_grant(&self, grant: Grant) {
         let old = self.grant.lock().replace(grant);
         drop(old);
+    }
+
+    /// What was asked for, and not answered, when it was to be opened again; for who has the claim.
+    pub(super) fn take_asked(&self) -> Asked {
+        mem::take(&mut self.state.lock().asked)
+    }
+
+    /// That was not answered.
+    pub(super) fn put_asked(&self, asked: Asked) {
+        self.state.lock().asked = asked;
     }
 
     /// Where it is open, for all that is known. None if it has to be opened again; `EIO` if it was given up.
@@ -462,10 +479,12 @@ impl Handle {
         drop(gone);
     }
 
-    /// Its file was removed, though it is still there as `path`.
-    pub(super) fn unname(&self, path: &str) {
+    /// Its file was removed, though it is still there as `path`. Whether that is what it is called.
+    pub(super) fn unname(&self, path: &str) -> bool {
         let mut state = self.state.lock();
-        state.nameless |= &state.path[..] == path.as_bytes();
+        let it = state.path[..] == *path.as_bytes();
+        state.nameless |= it;
+        it
     }
 
     /// Whether its file was removed.
@@ -516,7 +535,8 @@ impl Handle {
     }
 }
 
-fn bytes(path: &str) -> Result<KVec<u8>> {
+/// A path to be kept.
+pub(super) fn bytes(path: &str) -> Result<KVec<u8>> {
     let mut bytes = KVec::with_capacity(path.len(), GFP_KERNEL)?;
     bytes.extend_from_slice(path.as_bytes(), GFP_KERNEL)?;
     Ok(bytes)

@@ -6,6 +6,11 @@
 //! done again; [`rsdfs_proto::outcome`] judges. What cannot be known is `EIO`.
 
 use super::{
+    attempt::PATIENCE,
+    chores::{
+        Errand,
+        Rest, //
+    },
     durable::Asked,
     handle::text,
     lease::Lease,
@@ -14,6 +19,7 @@ use super::{
         change,
         Opened, //
     },
+    reopen::open_existing,
     tree::On,
     volume::Volume,
     Attr,
@@ -129,7 +135,7 @@ impl Volume {
                 let verdict = outcome::made(marker.mark(tree), doubt, thing.as_ref());
                 let opened = match verdict {
                     Verdict::Took => {
-                        Some(enter(tree, ops::open(tree, path, existing, wanted, None)?)?)
+                        Some(enter(tree, open_existing(tree, path, existing, wanted)?)?)
                     }
                     Verdict::DidNot | Verdict::Unknown => None,
                 };
@@ -145,14 +151,30 @@ impl Volume {
             return self.remove(path, victim, options::NON_DIRECTORY_FILE);
         }
         let hidden = hidden(path)?;
-        self.rename(path, text(&hidden), false, victim)?;
-        self.unname(text(&hidden));
+        let hidden = text(&hidden);
+        let rest = self.errand(path, hidden, victim, Rest::Remove)?;
+        let gone = self.errand(path, hidden, victim, Rest::Discard)?;
+        match self.rename_once(path, hidden, false, victim) {
+            Ok(()) => self.unname_or(hidden, gone),
+            Err(error) => {
+                rest.unless_answered(error);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
     /// Removes an empty directory, of which `victim` is known.
     pub(crate) fn rmdir(&self, path: &str, victim: &Attr) -> Result {
-        self.remove(path, victim, options::DIRECTORY_FILE)
+        let remove = || self.remove(path, victim, options::DIRECTORY_FILE);
+        match remove() {
+            // It may be what was removed and is about to go.
+            Err(Error::Status(NtStatus::DIRECTORY_NOT_EMPTY)) if self.has_condemned() => {
+                self.bury(PATIENCE);
+                remove()
+            }
+            result => result,
+        }
     }
 
     fn remove(&self, path: &str, victim: &Attr, kind: u32) -> Result {
@@ -179,6 +201,53 @@ impl Volume {
 
     /// Renames a file or directory, of which `moved` is known; with `replace` a file over another.
     pub(crate) fn rename(&self, from: &str, to: &str, replace: bool, moved: &Attr) -> Result {
+        let rest = self.errand(from, to, moved, Rest::Learn)?;
+        let renamed = self.rename_once(from, to, replace, moved);
+        if let Err(error) = renamed {
+            rest.unless_answered(error);
+        }
+        renamed
+    }
+
+    /// Renames `from`, of which `moved` is known, over the file `to`, of which `target` is known, and which is open here.
+    /// Servers refuse that, so `to` gets a hidden name first, and goes when it is closed.
+    pub(crate) fn rename_over(
+        &self,
+        (from, moved): (&str, &Attr),
+        (to, target): (&str, &Attr),
+    ) -> Result {
+        let aside = hidden(to)?;
+        let aside = text(&aside);
+        let back = self.errand(to, aside, target, Rest::PutBack)?;
+        let gone = self.errand(to, aside, target, Rest::Discard)?;
+        if let Err(error) = self.rename_once(to, aside, false, target) {
+            back.unless_answered(error);
+            return Err(error);
+        }
+        let renamed = match self.rename(from, to, false, moved) {
+            // Somebody else has made one meanwhile.
+            Err(Error::Status(NtStatus::OBJECT_NAME_COLLISION)) => {
+                self.rename(from, to, true, moved)
+            }
+            renamed => renamed,
+        };
+        match renamed {
+            Ok(()) => self.unname_or(aside, gone),
+            Err(_) if self.rename_once(aside, to, false, target).is_ok() => {}
+            Err(_) => back.leave(),
+        }
+        renamed
+    }
+
+    /// What was given the name `hidden` is to go: when it is closed; or by the keeper, if it is not open any more.
+    fn unname_or(&self, hidden: &str, gone: Errand<'_>) {
+        if !self.unname(hidden) {
+            gone.leave();
+        }
+    }
+
+    /// As [`Self::rename`], for which there is an errand already.
+    fn rename_once(&self, from: &str, to: &str, replace: bool, moved: &Attr) -> Result {
         let moved = moved.thing();
         let lease = self.lease_at(from);
         self.once(
@@ -197,7 +266,7 @@ impl Volume {
                 Ok(Found::new(verdict, Some(())))
             },
         )?;
-        self.moved(from, to)
+        self.moved(from, to, u64::MAX)
     }
 
     /// Runs an operation that must take effect once. After its answer was lost, `look` tells what became
@@ -242,7 +311,7 @@ impl Volume {
 }
 
 /// What has the name `path` now, if anything.
-fn there(tree: &On<'_>, path: &str) -> Result<Option<Attr>> {
+pub(super) fn there(tree: &On<'_>, path: &str) -> Result<Option<Attr>> {
     match ops::stat(tree, path) {
         Ok(attr) => Ok(Some(attr)),
         Err(Error::Status(status)) if is_not_found(status) => Ok(None),

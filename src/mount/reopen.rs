@@ -20,6 +20,7 @@ use super::{
         Handle,
         Seat, //
     },
+    lease::Lease,
     ops::{
         attr_of_all,
         call,
@@ -37,6 +38,7 @@ use super::{
     volume::Volume,
     Attr,
     Error,
+    How,
     Result, //
 };
 use crate::{
@@ -170,16 +172,48 @@ impl Volume {
         }
     }
 
-    /// Opens what has the name of an open file now, if that will do for it.
+    /// Opens what has the name of an open file now, if that will do for it. While the file is being renamed it may have
+    /// either name.
     fn find(
         &self,
         present: &On<'_>,
         handle: &Handle,
         old: Option<&Seat>,
     ) -> Result<Option<Opened>> {
-        let path = handle.path()?;
-        let path = text(&path);
-        let wanted = (handle.lease(), &Asked::default());
+        let asked = handle.take_asked();
+        loop {
+            let path = handle.path()?;
+            let found = self.find_at(present, handle, old, text(&path), &asked);
+            if matches!(found, Err(Error::Lost | Error::Malformed)) {
+                handle.put_asked(asked);
+                return found;
+            }
+            if !is_missing(&found) {
+                return found;
+            }
+            for other in self.other_names(text(&path))? {
+                let found = self.find_at(present, handle, old, text(&other), &Asked::default());
+                if !is_missing(&found) {
+                    return found;
+                }
+            }
+            // A rename that has ended meanwhile has told the handle.
+            if handle.is_at(text(&path)) {
+                return found;
+            }
+        }
+    }
+
+    /// The same, of `path`.
+    fn find_at(
+        &self,
+        present: &On<'_>,
+        handle: &Handle,
+        old: Option<&Seat>,
+        path: &str,
+        asked: &Asked,
+    ) -> Result<Option<Opened>> {
+        let wanted = (handle.lease(), asked);
         match open(present, path, handle.again(), wanted, None) {
             Ok((file, attr, grant)) if self.is_the_one(present, handle, old, &attr) => {
                 Ok(Some((file, attr, grant)))
@@ -212,24 +246,8 @@ impl Volume {
         if !self.is_the_one(present, handle, old, &found) {
             return Ok(None);
         }
-        let set = |attributes| {
-            let times = info::Times::default();
-            let basic = Set::Basic(info::Basic { times, attributes });
-            let needed = (access::WRITE_ATTRIBUTES, 0);
-            change(present, path, needed, &[basic], Some(handle.lease()))
-        };
-        let kept =
-            found.attributes & (attributes::HIDDEN | attributes::SYSTEM | attributes::ARCHIVE);
-        set(if kept == 0 { attributes::NORMAL } else { kept })?;
         let wanted = (handle.lease(), &Asked::default());
-        let opened = open(present, path, handle.again(), wanted, None);
-        let set_back = set(kept | attributes::READONLY);
-        let (file, attr, grant) = opened?;
-        if let Err(error) = set_back {
-            close(present, file);
-            return Err(error);
-        }
-        Ok(Some((file, attr, grant)))
+        open_readonly(present, path, handle.again(), wanted, &found).map(Some)
     }
 
     /// Notes that an open file was opened again.
@@ -374,6 +392,57 @@ impl Volume {
                 cause.name(),
             );
         }
+    }
+}
+
+/// Opens a file that exists and that we may have made read-only.
+pub(super) fn open_existing(
+    tree: &On<'_>,
+    path: &str,
+    how: How,
+    wanted: (&Arc<Lease>, &Asked),
+) -> Result<Opened> {
+    match open(tree, path, how, wanted, None) {
+        Err(Error::Status(NtStatus::ACCESS_DENIED)) if how.write && how.readonly_attr => {
+            open_readonly(tree, path, how, wanted, &stat(tree, path)?)
+        }
+        opened => opened,
+    }
+}
+
+/// Opens a file for writing that is read-only, of which `found` is known: for the moment of opening it is not.
+#[inline(never)]
+fn open_readonly(
+    tree: &On<'_>,
+    path: &str,
+    how: How,
+    wanted: (&Arc<Lease>, &Asked),
+    found: &Attr,
+) -> Result<Opened> {
+    let set = |attributes| {
+        let times = info::Times::default();
+        let basic = Set::Basic(info::Basic { times, attributes });
+        let needed = (access::WRITE_ATTRIBUTES, 0);
+        change(tree, path, needed, &[basic], Some(wanted.0))
+    };
+    let kept = found.attributes & (attributes::HIDDEN | attributes::SYSTEM | attributes::ARCHIVE);
+    set(if kept == 0 { attributes::NORMAL } else { kept })?;
+    let opened = open(tree, path, how, wanted, None);
+    let set_back = set(kept | attributes::READONLY);
+    let (file, attr, grant) = opened?;
+    if let Err(error) = set_back {
+        close(tree, file);
+        return Err(error);
+    }
+    Ok((file, attr, grant))
+}
+
+/// Whether there is no file of that name, or not the right one.
+fn is_missing(found: &Result<Option<Opened>>) -> bool {
+    match found {
+        Ok(found) => found.is_none(),
+        Err(Error::Status(status)) => is_no_file(*status),
+        Err(_) => false,
     }
 }
 

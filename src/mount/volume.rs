@@ -8,6 +8,7 @@ mod passage;
 mod view;
 
 use super::{
+    chores::Chore,
     counters::Counters,
     handle::Handle,
     io::Parked,
@@ -92,7 +93,10 @@ pub(crate) struct Volume {
     /// The open files, by [`Handle::id`].
     #[pin]
     pub(super) handles: Mutex<RBTree<u64, Arc<Handle>>>,
-    /// How many of them are to be removed, now that they are closed.
+    /// Renames under way, and what is left of operations that were cut short.
+    #[pin]
+    pub(super) chores: Mutex<KVec<Arc<Chore>>>,
+    /// How many of the files are to be removed, now that they are closed, and how many chores are the keeper's.
     pub(super) doomed: Atomic<usize>,
     /// Reads and writes that wait for a tree, in the order they came.
     #[pin]
@@ -209,6 +213,7 @@ impl Volume {
                 todo <- WaitQueue::new(),
                 next: Atomic::new(1),
                 handles <- new_mutex!(RBTree::new()),
+                chores <- new_mutex!(KVec::new()),
                 doomed: Atomic::new(0),
                 parked <- new_spinlock!(Parked::default()),
                 locks <- locks::Registry::new(),
@@ -331,8 +336,8 @@ impl Volume {
                 work = match self.state.lock().phase {
                     Phase::Down(since, reason) => Work::Seek(since, reason),
                     Phase::Up | Phase::Aborted if !self.parked.lock().is_empty() => Work::Resume,
-                    Phase::Up if self.doomed.load(Relaxed) > 0 => Work::Bury,
                     Phase::Up if self.locks.is_due() => Work::Tend,
+                    Phase::Up if self.has_condemned() => Work::Bury,
                     _ => return false,
                 };
                 true

@@ -11,7 +11,6 @@ use super::{
     file::Opened,
     lease,
     node::{
-        hash,
         obtain,
         touched,
         Asked,
@@ -53,13 +52,11 @@ use crate::{
                 RenameFlags,
                 Stat, //
             }, //
-        },
-        time, //
+        }, //
     }, //
 };
 use kernel::{
     prelude::*,
-    str::CString,
     sync::{
         aref::ARef,
         Arc, //
@@ -68,6 +65,9 @@ use kernel::{
 
 /// The most UTF-16 units in a name.
 const NAME_UNITS: usize = 255;
+
+/// How often a rename is tried again that something open here was in the way of: others open things meanwhile.
+const ATTEMPTS: usize = 4;
 
 /// The path of a name, which is not too long for a server.
 fn path_of(dentry: &Dentry) -> Result<Path> {
@@ -210,32 +210,8 @@ fn known(inode: &Inode) -> Attr {
 }
 
 /// Whether a file is open here.
-fn is_open(inode: Option<&Inode>) -> bool {
-    inode.is_some_and(|inode| inode.kind() == Kind::File && inode.data().any_open().is_some())
-}
-
-/// Renames over a file that is open, which servers refuse: that file gets another name first, and
-/// is gone when it is closed.
-fn rename_over_open(
-    volume: &Volume,
-    (from, moved): (&str, &Attr),
-    (to, target): (&str, &Attr),
-) -> Result {
-    let (dir, name) = to
-        .rsplit_once('/')
-        .map_or(("", to), |(dir, name)| (dir, name));
-    let slash = if dir.is_empty() { "" } else { "/" };
-    let tag = hash(name) ^ time::now_ms().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let aside = CString::try_from_fmt(fmt!("{dir}{slash}.rsdfs-{tag:016x}"))?;
-    let aside = aside.to_str().map_err(|_| EINVAL)?;
-    volume.rename(to, aside, false, target)?;
-    if let Err(error) = volume.rename(from, to, false, moved) {
-        let _ = volume.rename(aside, to, false, target);
-        return Err(error.into());
-    }
-    // What cannot be removed stays under a name that says where it is from.
-    let _ = volume.unlink(aside, target);
-    Ok(())
+fn is_open(inode: &Inode) -> bool {
+    inode.data().any_open().is_some()
 }
 
 impl Operations for Fs {
@@ -372,25 +348,30 @@ impl Operations for Fs {
         let moved = from
             .inode()
             .map_or_else(Attr::default, |inode| known(&inode));
+        let file = target
+            .as_ref()
+            .filter(|t| replace && t.kind() == Kind::File);
+        let (from_name, to_name) = ((old.as_str(), &moved), (new.as_str(), &replaced));
         // What is open is put aside, also if it is not open on the server just now.
-        let over_open = replace && is_open(target.as_deref());
-        let renamed = match over_open {
-            true => {
-                let (from, to) = ((old.as_str(), &moved), (new.as_str(), &replaced));
-                rename_over_open(&volume, from, to)
-            }
-            false => volume
-                .rename(old.as_str(), new.as_str(), replace, &moved)
-                .map_err(Error::from),
-        };
-        match renamed {
-            // Servers do not rename a directory while files below it are open.
-            Err(EACCES) if moved.dir => {
-                if !volume.set_aside_below(old.as_str())? {
-                    return Err(EACCES);
+        let open = file.is_some_and(|file| is_open(file) || volume.is_open(new.as_str()));
+        let mut renamed = match open {
+            true => volume.rename_over(from_name, to_name),
+            false => volume.rename(old.as_str(), new.as_str(), replace, &moved),
+        }
+        .map_err(Error::from);
+        for _ in 0..ATTEMPTS {
+            renamed = match renamed {
+                // Servers do not rename a directory while files below it are open.
+                Err(EACCES) if moved.dir && volume.set_aside_below(old.as_str())? => {
+                    volume.rename(old.as_str(), new.as_str(), replace, &moved)
                 }
-                volume.rename(old.as_str(), new.as_str(), replace, &moved)?;
+                // Nor over a file that was opened just now, or is read-only.
+                Err(EACCES) if file.is_some() && !open => volume.rename_over(from_name, to_name),
+                _ => break,
             }
+            .map_err(Error::from);
+        }
+        match renamed {
             // There is something of that name: have it looked up, and the rename tried again.
             Err(EEXIST | EACCES | EREMOTE) if unseen => return Err(ESTALE),
             result => result?,
