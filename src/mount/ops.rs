@@ -75,6 +75,10 @@ use rsdfs_proto::{
 /// What is needed to look at something.
 const LOOK: u32 = access::READ_ATTRIBUTES | access::SYNCHRONIZE;
 
+/// How long an open is waited for before it is taken back and asked for anew, in milliseconds. smbd 4.22 puts an open off
+/// until a lease is given back, and sometimes for ever, if the file is renamed meanwhile.
+const OPEN_PATIENCE: u64 = 10_000;
+
 /// How long a question for the space on a share waits for a server, in milliseconds.
 const STATFS_PATIENCE: u64 = 400;
 
@@ -268,6 +272,8 @@ pub(super) fn open(
         Wanted::Open => Disposition::Open,
         Wanted::New | Wanted::Exclusive => Disposition::Create,
     };
+    // To ask for what exists a second time does no harm.
+    let patience = matches!(how.create, Wanted::Open).then_some(OPEN_PATIENCE);
     let attempt = |access, mark| loop {
         let wish = Wish::new(tree, lease, how, asked)?;
         let replay = wish.is_replay();
@@ -282,11 +288,13 @@ pub(super) fn open(
             },
             ..creation(&name, LOOK | access)
         };
-        let result = carry_out(tree, &wish.put(command, &mut asks), mark, wish);
-        if matches!(result, Ok(_) | Err(Error::Status(_))) {
+        let result = carry_out(tree, &wish.put(command, &mut asks), (mark, patience), wish);
+        // What is answered too late, the connection closes.
+        if matches!(result, Ok(_) | Err(Error::Status(_) | Error::Timeout)) {
             asked.answered();
         }
         match result {
+            Err(Error::Timeout) if patience.is_some() && !tree.is_late() => {}
             // What servers make of a replay differs.
             Err(Error::Status(_)) if replay => {}
             result => break result,
@@ -324,15 +332,21 @@ pub(super) fn access_of(how: How) -> u32 {
     }
 }
 
-/// Opens what `command` says, which asks for `wish`; marks it if it is made.
+/// Opens what `command` says, which asks for `wish`; marks it if it is made. Waits for `patience` milliseconds.
 #[inline(never)]
-fn carry_out(tree: &On<'_>, command: &Create<'_>, mark: Option<u64>, wish: Wish) -> Result<Opened> {
+fn carry_out(
+    tree: &On<'_>,
+    command: &Create<'_>,
+    (mark, patience): (Option<u64>, Option<u64>),
+    wish: Wish,
+) -> Result<Opened> {
+    let patience = patience.map(|most| tree.left().map_or(most, |left| left.min(most)));
     let mut request = Request::new(&tree.context(), command)?;
     if wish.is_replay() {
         request.replay();
     }
     let Some(mark) = mark else {
-        let [created] = tree.conn().call_parts(&mut request, None)?;
+        let [created] = tree.conn().call_parts(&mut request, patience)?;
         return opened(tree, &created, wish);
     };
     request.then(&marking(mark))?;

@@ -9,7 +9,8 @@ use super::{
 use crate::{
     sys::{
         errno,
-        socket::SocketAddr, //
+        socket::SocketAddr,
+        time::now_ms, //
     },
     transport::{
         conn::Reason,
@@ -89,6 +90,16 @@ impl<'a> On<'a> {
     /// When it has to end, in milliseconds since boot.
     pub(super) fn deadline(&self) -> Option<u64> {
         self.deadline
+    }
+
+    /// How long it may still take, in milliseconds, if that is limited.
+    pub(super) fn left(&self) -> Option<u64> {
+        self.deadline.map(|at| at.saturating_sub(now_ms()))
+    }
+
+    /// Whether its time is up.
+    pub(super) fn is_late(&self) -> bool {
+        self.left() == Some(0)
     }
 
     /// The same operation on another tree.
