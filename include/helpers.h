@@ -90,6 +90,8 @@ unsigned int rsdfs_sock_poll(struct socket *sock);
 struct wait_queue_head *rsdfs_sock_queue(struct socket *sock);
 long rsdfs_sock_silent_ms(const struct socket *sock);
 unsigned int rsdfs_sock_rtt_ms(const struct socket *sock);
+u32 rsdfs_sock_written(const struct socket *sock);
+bool rsdfs_sock_acked(const struct socket *sock, u32 end);
 void rsdfs_sock_abort(struct socket *sock);
 int rsdfs_sock_send(struct socket *sock, const void *data, size_t len,
 		    bool more);

@@ -312,6 +312,18 @@ unsigned int rsdfs_sock_rtt_ms(const struct socket *sock)
 	return READ_ONCE(tcp_sk(sock->sk)->srtt_us) / (8 * USEC_PER_MSEC);
 }
 
+/* The place in the stream behind all that TCP was given to send. */
+u32 rsdfs_sock_written(const struct socket *sock)
+{
+	return READ_ONCE(tcp_sk(sock->sk)->write_seq);
+}
+
+/* Whether the peer has acknowledged all before a place in the stream. */
+bool rsdfs_sock_acked(const struct socket *sock, u32 end)
+{
+	return !before(READ_ONCE(tcp_sk(sock->sk)->snd_una), end);
+}
+
 /* Resets the connection; what was not acknowledged is forgotten, not sent again. */
 void rsdfs_sock_abort(struct socket *sock)
 {

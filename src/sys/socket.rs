@@ -73,6 +73,10 @@ pub(crate) struct Unsent {
     pub(crate) sent: usize,
 }
 
+/// A place in the stream of bytes that were sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark(u32);
+
 /// A TCP connection.
 ///
 /// Any number of threads may use it; whoever sends or receives messages that others must not cut
@@ -296,6 +300,19 @@ impl TcpSocket {
     pub(crate) fn abort(&self) {
         // SAFETY: Valid, and TCP, by the type invariant.
         unsafe { bindings::rsdfs_sock_abort(self.sock.as_ptr()) };
+    }
+
+    /// The place behind all that was given to TCP so far.
+    pub(crate) fn mark(&self) -> Mark {
+        // SAFETY: Valid, and TCP, by the type invariant.
+        Mark(unsafe { bindings::rsdfs_sock_written(self.sock.as_ptr()) })
+    }
+
+    /// Whether the peer has all before `mark`: what was sent up to there is never sent again, to any
+    /// effect. Once true it stays true, but for a connection that has moved on by 2 GiB, which may deny it.
+    pub(crate) fn has_acked(&self, mark: Mark) -> bool {
+        // SAFETY: Valid, and TCP, by the type invariant.
+        unsafe { bindings::rsdfs_sock_acked(self.sock.as_ptr(), mark.0) }
     }
 
     /// The smoothed round trip time as TCP measured it, in milliseconds; 0 if unknown.

@@ -15,6 +15,7 @@ use crate::sys::{
         Dest,
         Source, //
     },
+    socket::Mark,
     wait::{
         Event,
         Outcome, //
@@ -88,6 +89,9 @@ pub(super) struct Entry {
     /// On whose behalf a file is opened that the request does not close: it has to be, if nobody waits
     /// for the answer any more.
     pub(super) opens: Option<Context>,
+    /// Where in the stream the data ends that was sent from where it lies ([`Sink::data`]), if there
+    /// was any. Until the server has acknowledged it TCP reads it there.
+    pub(super) data_end: Option<Mark>,
 }
 
 /// Who holds the sink of a request in flight.

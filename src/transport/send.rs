@@ -19,6 +19,7 @@ use super::{
     Result, //
 };
 use crate::sys::{
+    socket::Mark,
     time::now_ms,
     wait::Outcome, //
 };
@@ -138,16 +139,17 @@ impl Wire {
         let sent = {
             let mut data = held.as_mut().and_then(|sink| sink.data());
             let frame = [request.frame()];
-            // Pages are sent as they are. The end of a connection forgets what it has not sent
-            // before the sink learns of it, so that they cannot change on their way.
+            // Pages are sent as they are. Nobody tells the sink of a failure before the connection has
+            // forgotten them or the server has them, so that they cannot change on their way.
             self.socket.send_all(&frame, data.as_mut(), true, patience)
         };
+        let end = self.socket.mark();
         drop(turn);
         if sent.is_err() {
             self.kill(self.blame());
         }
         if let Some(sink) = held {
-            self.hand_over(stamps[0].id, sink);
+            self.hand_over(stamps[0].id, sink, end);
         }
         match sent {
             Ok(()) => Ok(()),
@@ -181,6 +183,7 @@ impl Wire {
                 deadline: request.context.deadline,
                 tag: request.context.tag,
                 opens: opens.take(),
+                data_end: None,
             };
             state.pending.insert(node.into_node(stamp.id, entry));
         }
@@ -188,7 +191,8 @@ impl Wire {
     }
 
     /// All is sent: from now on the table may finish the sink, unless its time has come already.
-    fn hand_over(&self, id: u64, sink: KBox<dyn Sink>) {
+    /// What it sent ends at `end`.
+    fn hand_over(&self, id: u64, sink: KBox<dyn Sink>, end: Mark) {
         let mut state = self.state.lock();
         let outcome = match state.pending.get_mut(&id) {
             None => Err(Error::Lost),
@@ -196,6 +200,7 @@ impl Wire {
                 Holder::Early(answer) => Ok(answer),
                 _ => {
                     entry.holder = Holder::Table(sink);
+                    entry.data_end = Some(end);
                     return;
                 }
             },

@@ -118,6 +118,7 @@ impl Wire {
             deadline: None,
             tag: 0,
             opens: None,
+            data_end: None,
         };
         state.pending.insert(node.into_node(id, entry));
         drop(state);

@@ -152,18 +152,10 @@ impl Wire {
         self.credits.wake_one();
     }
 
-    /// Ends the connection, once: all sinks learn of it, without a lock held.
+    /// Ends the connection: all sinks learn of it, without a lock held.
     pub(super) fn kill(&self, reason: Reason) {
-        let mut state = self.state.lock();
-        if state.dead.is_some() {
-            return;
-        }
-        state.dead = Some(reason);
-        let mut pending = mem::take(&mut state.pending);
-        drop(state);
-        // A write that is still in our send buffer must not reach the server later, when the same
-        // blocks may have been written elsewhere.
-        self.socket.abort();
+        self.cut(reason);
+        let mut pending = mem::take(&mut self.state.lock().pending);
         self.credits.wake_all();
         while let Some(cursor) = pending.cursor_front_mut() {
             let (_, node) = cursor.remove_current();
@@ -171,6 +163,25 @@ impl Wire {
             if let Holder::Table(sink) = entry.holder {
                 sink.done(Err(Error::Lost));
             }
+        }
+    }
+
+    /// Lets nothing more in or out, for `reason` unless there is one already; the sinks know nothing of
+    /// it yet.
+    ///
+    /// When it returns, TCP has forgotten what it had to send, also if it was another who set `dead`:
+    /// nobody may take requests off the table as lost without that. A write must not reach the server
+    /// when its pages hold something else already, or when the same blocks were written elsewhere.
+    fn cut(&self, reason: Reason) {
+        self.state.lock().dead.get_or_insert(reason);
+        self.socket.abort();
+    }
+
+    /// Why the server has not taken yet what it was sent, as far as one can tell.
+    fn reproach(&self) -> Reason {
+        match self.blame() {
+            Reason::Reset if self.state.lock().seen.echo.is_some() => Reason::Frozen,
+            reason => reason,
         }
     }
 
@@ -207,7 +218,11 @@ impl Wire {
 
     /// Tells the sinks of `chosen` requests that there is no answer. Those that are still being sent
     /// are not among them.
+    ///
+    /// The data of a write may change as soon as its sink knows. If TCP has not delivered all of it the
+    /// connection ends first, whoever else uses it.
     pub(super) fn give_up(&self, error: Error, chosen: impl Fn(&Entry) -> bool) {
+        let mut over = None;
         loop {
             let mut state = self.state.lock();
             let found =
@@ -216,15 +231,24 @@ impl Wire {
                     .values_mut()
                     .find_map(|entry| match (&entry.holder, chosen(entry)) {
                         (Holder::Table(_), true) => {
-                            Some(mem::replace(&mut entry.holder, Holder::Nobody))
+                            let holder = mem::replace(&mut entry.holder, Holder::Nobody);
+                            Some((holder, entry.data_end))
                         }
                         _ => None,
                     });
             drop(state);
-            match found {
-                Some(Holder::Table(sink)) => sink.done(Err(error)),
-                _ => return,
+            let Some((Holder::Table(sink), end)) = found else {
+                break;
+            };
+            if over.is_none() && end.is_some_and(|end| !self.socket.has_acked(end)) {
+                let reason = self.reproach();
+                self.cut(reason);
+                over = Some(reason);
             }
+            sink.done(Err(error));
+        }
+        if let Some(reason) = over {
+            self.kill(reason);
         }
     }
 }
