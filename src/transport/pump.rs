@@ -419,7 +419,12 @@ fn finish<B: core::ops::Deref<Target = [u8]>>(
         }
         (Holder::Sender, Ok(answer)) => entry.holder = Holder::Early(answer),
         (Holder::Sender, Err(_)) => return Err(Reason::Closed),
-        (Holder::Early(_), _) => return Err(Reason::BadFrame),
+        (twice @ Holder::Early(_), answer) => {
+            // Freeing them may sleep.
+            drop(state);
+            drop((twice, answer));
+            return Err(Reason::BadFrame);
+        }
     }
     Ok(())
 }
