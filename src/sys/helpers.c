@@ -127,14 +127,16 @@ void rsdfs_waiter_init(struct wait_queue_entry *waiter)
  * wait_woken() for a task that waits in several queues at once. The condition
  * is evaluated by the caller in TASK_RUNNING, so it may sleep; a wake-up that
  * arrives meanwhile is kept in WQ_FLAG_WOKEN. Returns the jiffies left.
+ *
+ * Nobody kills a kernel thread: its sleep is idle, and no load.
  */
 long rsdfs_waiter_sleep(struct wait_queue_entry *waiters, unsigned int count,
 			int state, long timeout)
 {
+	bool idle = state == RSDFS_WAIT_IDLE || current->flags & PF_KTHREAD;
 	unsigned int woken = 0, i;
 
-	set_current_state(state == RSDFS_WAIT_IDLE ? TASK_IDLE :
-			  TASK_KILLABLE | TASK_FREEZABLE);
+	set_current_state(idle ? TASK_IDLE : TASK_KILLABLE | TASK_FREEZABLE);
 	for (i = 0; i < count; i++)
 		woken |= READ_ONCE(waiters[i].flags) & WQ_FLAG_WOKEN;
 	if (!woken)

@@ -32,7 +32,8 @@ pub(crate) enum Outcome {
 /// How a task sleeps.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sleep {
-    /// Ends with `EINTR` when the task is killed.
+    /// Ends with `EINTR` when the task is killed; as [`Idle`](Sleep::Idle) in a kernel thread, which is
+    /// never killed.
     Killable,
     /// Ignores signals; counts neither as load nor as a hung task.
     Idle,
