@@ -129,6 +129,12 @@ void rsdfs_waiter_init(struct wait_queue_entry *waiter)
  * arrives meanwhile is kept in WQ_FLAG_WOKEN. Returns the jiffies left.
  *
  * Nobody kills a kernel thread: its sleep is idle, and no load.
+ *
+ * Tasks wait for servers with the VFS's locks held, such as a directory's, as
+ * they do on any network file system; without leave to freeze there, one server
+ * that does not answer would keep the machine from being suspended. "Unsafe"
+ * says to lockdep that this is meant: who waits for such a lock is not frozen,
+ * so suspending can fail in that case.
  */
 long rsdfs_waiter_sleep(struct wait_queue_entry *waiters, unsigned int count,
 			int state, long timeout)
@@ -136,7 +142,8 @@ long rsdfs_waiter_sleep(struct wait_queue_entry *waiters, unsigned int count,
 	bool idle = state == RSDFS_WAIT_IDLE || current->flags & PF_KTHREAD;
 	unsigned int woken = 0, i;
 
-	set_current_state(idle ? TASK_IDLE : TASK_KILLABLE | TASK_FREEZABLE);
+	set_current_state(idle ? TASK_IDLE :
+				 TASK_KILLABLE | TASK_FREEZABLE_UNSAFE);
 	for (i = 0; i < count; i++)
 		woken |= READ_ONCE(waiters[i].flags) & WQ_FLAG_WOKEN;
 	if (!woken)
@@ -152,7 +159,10 @@ void rsdfs_wake(struct wait_queue_head *head, int count)
 	__wake_up(head, TASK_NORMAL, count, NULL);
 }
 
-/* Sleeps; false if a signal, of any kind, has come before or meanwhile. */
+/*
+ * Sleeps; false if a signal, of any kind, has come before or meanwhile. Only
+ * for tasks that hold no lock: they may be frozen.
+ */
 bool rsdfs_nap(unsigned int ms)
 {
 	__set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
