@@ -65,8 +65,7 @@ bool rsdfs_fatal_signal(void);
 struct task_struct *rsdfs_kthread_create(int (*fn)(void *), void *data,
 					 const char *name);
 void rsdfs_kthread_start(struct task_struct *task);
-void rsdfs_module_hold(void);
-void __noreturn rsdfs_module_put_and_exit(void);
+extern struct completion rsdfs_threads_ended;
 unsigned int rsdfs_memalloc_nofs_save(void);
 void rsdfs_memalloc_nofs_restore(unsigned int flags);
 

@@ -24,6 +24,7 @@ use mount::{
 };
 use sys::{
     fs::Registration,
+    thread::Threads,
     work::Queue, //
 };
 use vfs::automount::Expiry;
@@ -36,6 +37,8 @@ struct Rsdfs {
     _running: Running,
     /// Waits for everything that was left to end by itself.
     _queue: Queue,
+    /// Waits for the last thread.
+    _threads: Threads,
 }
 
 /// What the mounts share, and the work that looks after it.
@@ -71,6 +74,7 @@ impl Drop for Running {
 impl kernel::Module for Rsdfs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         sys::layout_check()?;
+        let threads = Threads::new();
         let queue = World::queue_for()?;
         let world = World::create(&queue)?;
         let running = Running::start(&world)?;
@@ -80,6 +84,7 @@ impl kernel::Module for Rsdfs {
             _fs: vfs::register()?,
             _running: running,
             _queue: queue,
+            _threads: threads,
         })
     }
 }

@@ -188,16 +188,8 @@ void rsdfs_kthread_start(struct task_struct *task)
 	wake_up_process(task);
 }
 
-/* Only from a thread of this module, whose text is therefore held by someone. */
-void rsdfs_module_hold(void)
-{
-	__module_get(THIS_MODULE);
-}
-
-void __noreturn rsdfs_module_put_and_exit(void)
-{
-	module_put_and_kthread_exit(0);
-}
+/* Completed once by each thread. */
+DECLARE_COMPLETION(rsdfs_threads_ended);
 
 unsigned int rsdfs_memalloc_nofs_save(void)
 {

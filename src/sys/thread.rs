@@ -2,8 +2,11 @@
 
 //! Kernel threads, and the allocation scopes of tasks that serve a file system.
 //!
-//! A thread never outlives the module: its [`Thread`] is joined, or, if the thread itself drops
-//! it, the thread takes a reference to the module with it.
+//! A thread never outlives the module, though it may outlive whoever it worked for: its [`Thread`] is
+//! joined, or dropped by the thread itself, which may take a while from there to its end. [`Threads`]
+//! waits for all of them, last of all in the module's exit. A reference to the module would not do:
+//! that is too late once the exit has begun, and from the start it would keep the module from being
+//! removed for as long as a connection takes to end after its last mount.
 //!
 //! C headers: [`include/linux/kthread.h`](srctree/include/linux/kthread.h),
 //! [`include/linux/sched/mm.h`](srctree/include/linux/sched/mm.h)
@@ -14,7 +17,9 @@ use kernel::{
     prelude::*,
     sync::atomic::{
         Acquire,
+        Atomic,
         AtomicFlag,
+        Full,
         Relaxed,
         Release, //
     },
@@ -23,6 +28,48 @@ use kernel::{
         Opaque, //
     },
 };
+
+/// How many threads were started whose end was not taken off [`ended`] yet.
+///
+/// Invariant: counts each thread from before it runs until after it has completed [`ended`], which is
+/// the last it does in the module.
+static COUNT: Atomic<u32> = Atomic::new(0);
+
+/// What each thread completes, once, when it ends.
+fn ended() -> *mut bindings::completion {
+    &raw mut bindings::rsdfs_threads_ended
+}
+
+/// Waits, on drop, until no thread is in the module any more.
+///
+/// It belongs where nothing can start threads any more, but threads themselves.
+pub(crate) struct Threads(());
+
+impl Threads {
+    /// For the module's init, before anything that starts threads.
+    pub(crate) fn new() -> Self {
+        Threads(())
+    }
+
+    /// Takes those off that have ended, so that they are not counted on and on.
+    fn reap() {
+        // SAFETY: A static completion, initialised.
+        while unsafe { bindings::try_wait_for_completion(ended()) } {
+            COUNT.fetch_sub(1, Full);
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Only a thread could take off what is waited for here, and that is one more to wait for.
+        while COUNT.load(Acquire) > 0 {
+            // SAFETY: A static completion, initialised.
+            unsafe { bindings::wait_for_completion(ended()) };
+            COUNT.fetch_sub(1, Full);
+        }
+    }
+}
 
 /// Tells a thread that it is wanted no more.
 pub(crate) struct Stop(AtomicFlag);
@@ -112,6 +159,8 @@ impl Thread {
                 return Err(error);
             }
         };
+        Threads::reap();
+        COUNT.fetch_add(1, Full);
         // SAFETY: `KBox::into_raw` is never null.
         let shared = unsafe { NonNull::new_unchecked(KBox::into_raw(shared)) };
         // SAFETY: A new thread sleeps until it is woken, and cannot have exited.
@@ -147,10 +196,7 @@ impl Thread {
         // SAFETY: The completion is initialised.
         let ended = unsafe { bindings::completion_done(self.shared().done.get()) };
         if !ended && self.is_current() {
-            // The thread's caller, somewhere up this stack, holds the module.
             self.shared().detached.store(true, Relaxed);
-            // SAFETY: We run in the module, so someone holds it until we return.
-            unsafe { bindings::rsdfs_module_hold() };
             return;
         }
         // SAFETY: The completion is initialised, and completed by the end of the thread.
@@ -179,12 +225,13 @@ unsafe extern "C" fn entry<F: FnOnce(&Stop)>(data: *mut c_void) -> c_int {
     if this.detached.load(Relaxed) {
         // SAFETY: The handle is gone and left `shared` to us.
         drop(unsafe { KBox::from_raw(shared.as_ptr()) });
-        // SAFETY: `end` took a reference to the module for us; this function does not return.
-        unsafe { bindings::rsdfs_module_put_and_exit() }
+    } else {
+        // SAFETY: The completion is initialised. After it `shared` is the handle's, and may be gone.
+        unsafe { bindings::complete(this.done.get()) };
     }
-    // SAFETY: The completion is initialised. After it the module may go: so may `this`, and this
-    // function's text, which the call does not return to.
-    unsafe { bindings::kthread_complete_and_exit(this.done.get(), 0) }
+    // SAFETY: A static completion, initialised. After it the module may go, and with it this function's
+    // text, which the call does not return to.
+    unsafe { bindings::kthread_complete_and_exit(ended(), 0) }
 }
 
 /// While it exists, allocations of this task do not enter file systems:
