@@ -178,6 +178,25 @@ fn into_c<T: Type>(inode: Option<ARef<Inode<T>>>) -> *mut bindings::inode {
     inode.map_or(ptr::null_mut(), |i| ARef::into_raw(i).as_ptr().cast())
 }
 
+/// Gives a dentry its inode, which may have another already, other than [`into_c`] alone: a directory
+/// has one dentry only, which is moved here and returned, or refused if it is one of those above.
+///
+/// # Safety
+///
+/// The dentry must be valid and without an inode, and in lookup unless the caller holds the directory's
+/// `i_rwsem` exclusively.
+unsafe fn splice<T: Type>(
+    inode: Option<ARef<Inode<T>>>,
+    dentry: *mut bindings::dentry,
+) -> *mut bindings::dentry {
+    // SAFETY: By the contract. `d_splice_alias` takes over the count; the dentry is not hashed any more,
+    // and nobody else can add the same name.
+    unsafe {
+        bindings::d_drop(dentry);
+        bindings::d_splice_alias(into_c(inode), dentry)
+    }
+}
+
 unsafe extern "C" fn lookup<T: FileSystem>(
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
@@ -224,13 +243,10 @@ unsafe extern "C" fn atomic_open<T: FileSystem>(
             Opened::Looked(inode) => (inode, None),
         };
         let mut alias = ptr::null_mut();
-        if in_lookup {
-            // SAFETY: `d_splice_alias` takes over the count; the dentry is not hashed yet.
-            alias = unsafe { bindings::d_splice_alias(into_c(inode), dentry) };
-            kernel::error::from_err_ptr(alias)?;
-        } else if inode.is_some() {
-            // SAFETY: The dentry is negative, and takes over the count.
-            unsafe { bindings::d_instantiate(dentry, into_c(inode)) };
+        if in_lookup || inode.is_some() {
+            // SAFETY: The dentry is in lookup or negative; in the latter case it is to be created, and
+            // the VFS holds the directory exclusively.
+            alias = kernel::error::from_err_ptr(unsafe { splice(inode, dentry) })?;
         }
         let target = if alias.is_null() { dentry } else { alias };
         let result = match open {
@@ -264,6 +280,10 @@ unsafe extern "C" fn create<T: FileSystem>(
         // SAFETY: The VFS holds both.
         let (this, name) = unsafe { args::<T>(dir, dentry) };
         let inode = T::create(this, name, mode & 0o7777)?;
+        // A directory may have a dentry already, and this one must not be a second.
+        if inode.kind() != Kind::File {
+            return Err(EIO);
+        }
         // SAFETY: The dentry is negative, and takes over the count.
         unsafe { bindings::d_instantiate(dentry, into_c(Some(inode))) };
         Ok(0)
@@ -279,11 +299,10 @@ unsafe extern "C" fn mkdir<T: FileSystem>(
     // SAFETY: The VFS holds both.
     let (this, name) = unsafe { args::<T>(dir, dentry) };
     match T::mkdir(this, name, mode & 0o7777) {
-        Ok(inode) => {
-            // SAFETY: The dentry is negative, and takes over the count.
-            unsafe { bindings::d_instantiate(dentry, into_c(Some(inode))) };
-            ptr::null_mut()
-        }
+        Ok(inode) if inode.kind() == Kind::File => EIO.to_ptr(),
+        // The server says which directory it is: it may be one that is known.
+        // SAFETY: The dentry is negative, and the VFS holds the directory exclusively.
+        Ok(inode) => unsafe { splice(Some(inode), dentry) },
         Err(error) => error.to_ptr(),
     }
 }
