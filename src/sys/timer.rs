@@ -104,8 +104,10 @@ impl Timer {
         } else {
             // INVARIANT: Queued anew: a reference and a user for it.
             let _ = Arc::into_raw(self.0.clone());
-            state.late = state.queued.take();
-            state.queued = Some(user);
+            if let Some(late) = state.queued.replace(user) {
+                // There is no other: work does not run twice at once.
+                state.late = Some(late);
+            }
             None
         };
         drop(state);
