@@ -43,6 +43,10 @@ extern const struct rsdfs_sizes rsdfs_sizes;
 /* param: set before init, and not changed after it */
 extern unsigned int rsdfs_cache_max;
 
+/* global: one lock for all of them, held for a moment */
+void rsdfs_global_lock(void);
+void rsdfs_global_unlock(void);
+
 /* net: namespaces */
 struct net *rsdfs_net_current(void);
 bool rsdfs_net_is_first(const struct net *net);

@@ -4,38 +4,29 @@
 //!
 //! C callbacks such as `init_fs_context` carry no data of ours; through this they find it.
 
+use super::bindings;
 use core::{
     cell::UnsafeCell,
-    hint,
     mem, //
 };
-use kernel::sync::{
-    atomic::{
-        AtomicFlag,
-        Full,
-        Release, //
-    },
-    Arc, //
-};
+use kernel::sync::Arc;
 
 /// A static place for an [`Arc`], empty at first.
 ///
 /// # Invariants
 ///
-/// `value` is only touched by the one who turned `busy` from false to true.
+/// `value` is only touched under `rsdfs_global_lock()`, a spinlock for all of them.
 pub(crate) struct Global<T> {
-    busy: AtomicFlag,
     value: UnsafeCell<Option<Arc<T>>>,
 }
 
-// SAFETY: Hands out clones of an `Arc<T>` to any thread; `busy` makes the accesses exclusive.
+// SAFETY: Hands out clones of an `Arc<T>` to any thread; the lock makes the accesses exclusive.
 unsafe impl<T: Send + Sync> Sync for Global<T> {}
 
 impl<T> Global<T> {
     /// An empty place.
     pub(crate) const fn new() -> Self {
         Self {
-            busy: AtomicFlag::new(false),
             value: UnsafeCell::new(None),
         }
     }
@@ -52,12 +43,12 @@ impl<T> Global<T> {
 
     /// Runs `f`, which must be short and must not sleep, with the value.
     fn with<R>(&self, f: impl FnOnce(&mut Option<Arc<T>>) -> R) -> R {
-        while self.busy.xchg(true, Full) {
-            hint::spin_loop();
-        }
-        // SAFETY: By the type invariant nobody else touches the value until `busy` is false again.
+        // SAFETY: A static lock, which `f` does not take: it is one of the two above.
+        unsafe { bindings::rsdfs_global_lock() };
+        // SAFETY: By the type invariant nobody else touches the value until the lock is free again.
         let result = f(unsafe { &mut *self.value.get() });
-        self.busy.store(false, Release);
+        // SAFETY: Taken above.
+        unsafe { bindings::rsdfs_global_unlock() };
         result
     }
 }

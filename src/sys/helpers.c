@@ -24,6 +24,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/tcp.h>
 #include <linux/uidgid.h>
@@ -68,6 +69,20 @@ const struct rsdfs_sizes rsdfs_sizes = {
 unsigned int rsdfs_cache_max = 64000;
 module_param_named(cache_max, rsdfs_cache_max, uint, 0444);
 MODULE_PARM_DESC(cache_max, "Referrals kept at most, 16 to 1048576 (default 64000)");
+
+/* global */
+
+static DEFINE_SPINLOCK(global_lock);
+
+void rsdfs_global_lock(void)
+{
+	spin_lock(&global_lock);
+}
+
+void rsdfs_global_unlock(void)
+{
+	spin_unlock(&global_lock);
+}
 
 /* net: namespaces */
 
