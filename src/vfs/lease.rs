@@ -12,7 +12,10 @@ use super::{
     Inode, //
 };
 use crate::{
-    mount::lease::Holder,
+    mount::lease::{
+        Holder,
+        Lease, //
+    },
     sys::{
         fs::inode::Anchor,
         wait::WaitQueue, //
@@ -121,8 +124,14 @@ impl Holder for Shelf {
 
 /// Enters an open file into its inode, which is told from now on what others do to the file.
 pub(super) fn enter(inode: &Inode, open: &Arc<Opened>) -> Result {
-    inode.data().enter(open)?;
-    let lease = open.handle().lease();
+    let node = inode.data();
+    node.enter(open)?;
+    // What fails to be opened is not to stay in the list.
+    guard(inode, open.handle().lease()).inspect_err(|_| node.leave(open))
+}
+
+/// Has the inode told what others do to a file that goes by `lease`.
+fn guard(inode: &Inode, lease: &Lease) -> Result {
     if !lease.is_guarded() {
         let gate = inode.super_block().data().gate().clone();
         let anchor = inode.anchor()?;
