@@ -42,6 +42,7 @@ mod reopen;
 pub(crate) mod server;
 pub(crate) mod servers;
 pub(crate) mod session;
+mod space;
 pub(crate) mod tree;
 pub(crate) mod trouble;
 pub(crate) mod upkeep;

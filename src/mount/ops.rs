@@ -25,15 +25,11 @@ use super::{
     Create as Wanted,
     Error,
     How,
-    Result,
-    StatFs, //
+    Result, //
 };
-use crate::{
-    transport::{
-        conn::Reason,
-        Answer,
-        Request, //
-    }, //
+use crate::transport::{
+    Answer,
+    Request, //
 };
 use kernel::{
     prelude::*,
@@ -73,14 +69,11 @@ use rsdfs_proto::{
 };
 
 /// What is needed to look at something.
-const LOOK: u32 = access::READ_ATTRIBUTES | access::SYNCHRONIZE;
+pub(super) const LOOK: u32 = access::READ_ATTRIBUTES | access::SYNCHRONIZE;
 
 /// How long an open is waited for before it is taken back and asked for anew, in milliseconds. smbd 4.22 puts an open off
 /// until a lease is given back, and sometimes for ever, if the file is renamed meanwhile.
 const OPEN_PATIENCE: u64 = 10_000;
-
-/// How long a question for the space on a share waits for a server, in milliseconds.
-const STATFS_PATIENCE: u64 = 400;
 
 /// Asks for the server's number of the file.
 const NUMBERED: &[Ask<'_>] = &[Ask::FileId];
@@ -227,31 +220,6 @@ impl Volume {
                 let lease = self.lease_at(path);
                 self.run(|tree| change(tree, path, (needed, 0), &[set], lease.as_deref()))
             }
-        }
-    }
-
-    /// The space on the share; `None` if no server says so soon. `umount(8)` and `df` look here, and
-    /// shall not wait for a dead server, not even on a hard mount.
-    pub(crate) fn statfs(&self) -> Result<Option<StatFs>> {
-        let view = self.view();
-        let Some(tree) = view.tree.filter(|_| view.up) else {
-            return Ok(None);
-        };
-        match space(&On::new(&tree, None)) {
-            Ok(space) => Ok(Some(space)),
-            Err(Error::Timeout) => Ok(None),
-            Err(Error::Lost) => {
-                self.lost(&tree, Reason::Gone);
-                Ok(None)
-            }
-            Err(Error::Status(status)) => match tree.gone(status) {
-                Some(reason) => {
-                    self.lost(&tree, reason);
-                    Ok(None)
-                }
-                None => Err(Error::Status(status)),
-            },
-            Err(error) => Err(error),
         }
     }
 }
@@ -440,25 +408,6 @@ pub(super) fn stat(tree: &On<'_>, path: &str) -> Result<Attr> {
     Ok(attr_of_create(&created)?.1)
 }
 
-/// The space on the share of `tree`.
-fn space(tree: &On<'_>) -> Result<StatFs> {
-    let name = tree.name("")?;
-    let query = QueryInfo::of::<info::FsFullSize>(FileId::ANY);
-    let mut request = Request::new(&tree.context(), &creation(&name, LOOK))?;
-    request.then(&query)?;
-    request.then(&close_it())?;
-    let patience = Some(STATFS_PATIENCE);
-    let [created, queried, _closed] = tree.conn().call_parts(&mut request, patience)?;
-    success(created.message()?.header.status)?;
-    let space: info::FsFullSize = parse_info(&queried)?;
-    Ok(StatFs {
-        block_size: space.unit(),
-        blocks: space.total,
-        free: space.free,
-        avail: space.available,
-    })
-}
-
 /// Whether the directory that `tree` starts at is there.
 pub(super) fn check_directory(tree: &On<'_>) -> Result {
     match stat(tree, "")?.dir {
@@ -535,7 +484,7 @@ pub(super) fn creation(name: &[u8], access: u32) -> Create<'_> {
 }
 
 /// A CLOSE of the file that the compound opened.
-fn close_it() -> Close {
+pub(super) fn close_it() -> Close {
     Close {
         file_id: FileId::ANY,
         query: false,
