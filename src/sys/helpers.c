@@ -556,6 +556,7 @@ static_assert(RSDFS_IOCB_DSYNC == (__force int)IOCB_DSYNC);
 static_assert(RSDFS_IOCB_SYNC == (__force int)IOCB_SYNC);
 static_assert(RSDFS_LOOKUP_REVAL == LOOKUP_REVAL);
 static_assert(RSDFS_LOOKUP_RCU == LOOKUP_RCU);
+static_assert(RSDFS_LOOKUP_OPEN == LOOKUP_OPEN);
 static_assert(RSDFS_LOOKUP_CREATE == LOOKUP_CREATE);
 static_assert(RSDFS_LOOKUP_RENAME_TARGET == LOOKUP_RENAME_TARGET);
 static_assert(RSDFS_FMODE_OPENED == (__force int)FMODE_OPENED);

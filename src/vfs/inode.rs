@@ -406,6 +406,11 @@ impl dentry::Operations for Fs {
         if inode.is_none() && lookup.to_create() {
             return Ok(false);
         }
+        // It was another file when it was to be opened: now it is opened first, and what it is comes with the answer.
+        let file = |inode: &ARef<Inode>| inode.kind() == Kind::File;
+        if lookup.force() && lookup.to_open() && inode.as_ref().is_some_and(file) {
+            return Ok(false);
+        }
         let known = dentry.stamp();
         let known = Asked {
             at: known.time,

@@ -152,6 +152,11 @@ impl Lookup {
         self.0 & bindings::rsdfs_fs_RSDFS_LOOKUP_REVAL != 0
     }
 
+    /// The name is to be opened.
+    pub(crate) fn to_open(self) -> bool {
+        self.0 & bindings::rsdfs_fs_RSDFS_LOOKUP_OPEN != 0
+    }
+
     /// Something is to be renamed to the name.
     pub(crate) fn rename_target(self) -> bool {
         self.0 & bindings::rsdfs_fs_RSDFS_LOOKUP_RENAME_TARGET != 0
