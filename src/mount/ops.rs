@@ -71,9 +71,12 @@ use rsdfs_proto::{
 /// What is needed to look at something.
 pub(super) const LOOK: u32 = access::READ_ATTRIBUTES | access::SYNCHRONIZE;
 
-/// How long an open is waited for before it is taken back and asked for anew, in milliseconds. smbd 4.22 puts an open off
-/// until a lease is given back, and sometimes for ever, if the file is renamed meanwhile.
+/// How long an open is waited for before it is taken back and asked for anew, in milliseconds.
 const OPEN_PATIENCE: u64 = 10_000;
+
+/// The same if the server has put it off. smbd 4.22 does so until a lease is given back, and sometimes for ever, if the
+/// file is renamed meanwhile.
+const PUT_OFF_PATIENCE: u64 = 1000;
 
 /// Asks for the server's number of the file.
 const NUMBERED: &[Ask<'_>] = &[Ask::FileId];
@@ -310,6 +313,9 @@ fn carry_out(
 ) -> Result<Opened> {
     let patience = patience.map(|most| tree.left().map_or(most, |left| left.min(most)));
     let mut request = Request::new(&tree.context(), command)?;
+    if patience.is_some() {
+        request.hurry(PUT_OFF_PATIENCE);
+    }
     if wish.is_replay() {
         request.replay();
     }

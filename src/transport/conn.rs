@@ -160,7 +160,16 @@ impl Conn {
             *sink = Some(slots.sink(index)?);
         }
         self.wire.transmit(request, sinks, timeout)?;
-        if let Err(error) = slots.wait(timeout) {
+        let waited = match request.hurried(timeout) {
+            Some(hurry) => match slots.wait(Some(hurry)) {
+                Err(Error::Timeout) if !self.wire.has_put_off(request) => {
+                    slots.wait(timeout.map(|timeout| timeout.saturating_sub(hurry)))
+                }
+                waited => waited,
+            },
+            None => slots.wait(timeout),
+        };
+        if let Err(error) = waited {
             self.wire.leave(request, error);
             self.wire.cancel(request);
         }

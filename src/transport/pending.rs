@@ -92,6 +92,8 @@ pub(super) struct Entry {
     /// Where in the stream the data ends that was sent from where it lies ([`Sink::data`]), if there
     /// was any. Until the server has acknowledged it TCP reads it there.
     pub(super) data_end: Option<Mark>,
+    /// The server has put it off (STATUS_PENDING), under this async id (MS-SMB2 3.2.5.1.5).
+    pub(super) put_off: Option<u64>,
 }
 
 /// Who holds the sink of a request in flight.

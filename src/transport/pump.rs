@@ -372,13 +372,18 @@ fn finish<B: core::ops::Deref<Target = [u8]>>(
     let id = header.message_id;
     let mut state = wire.state.lock();
     state.link.grant(header.credits);
-    let key = state.pending.get(&id).map(|entry| entry.key.clone());
+    let put_off = header.async_id().filter(|_| header.status.is_pending());
+    let entry = state.pending.get_mut(&id);
+    let key = entry.map(|entry| {
+        entry.put_off = entry.put_off.or(put_off);
+        entry.key.clone()
+    });
     drop(state);
     wire.credits_came();
     let Some(key) = key else {
         return Err(Reason::BadFrame);
     };
-    if header.flags & flags::ASYNC != 0 && header.status.is_pending() {
+    if put_off.is_some() {
         return Ok(());
     }
     if key.is_some_and(|key| !key.verify(&KernelCrypto, &message)) {

@@ -87,6 +87,10 @@ pub(crate) struct Request {
     related: bool,
     /// The first part may have been carried out before.
     replay: bool,
+    /// It is about what the server calls so.
+    async_id: Option<u64>,
+    /// See [`Self::hurry`].
+    hurry: Option<u64>,
     pub(super) context: Context,
 }
 
@@ -103,6 +107,8 @@ impl Request {
             parts: [None; MAX_PARTS],
             related: true,
             replay: false,
+            async_id: None,
+            hurry: None,
             context: context.clone(),
         };
         request.bytes.resize(PREFIX, 0, GFP_KERNEL)?;
@@ -118,6 +124,22 @@ impl Request {
     /// Says that the first command may have been carried out before (MS-SMB2 2.2.1.2).
     pub(crate) fn replay(&mut self) {
         self.replay = true;
+    }
+
+    /// Says that it is about what the server has put off under this async id (MS-SMB2 3.2.4.24).
+    pub(super) fn of_async(&mut self, id: u64) {
+        self.async_id = Some(id);
+    }
+
+    /// Whoever waits for the answer gives up after `patience` milliseconds already, if the server has put it off by then.
+    pub(crate) fn hurry(&mut self, patience: u64) {
+        self.hurry = Some(patience);
+    }
+
+    /// What that was set to, if it is shorter than `timeout`.
+    pub(super) fn hurried(&self, timeout: Option<u64>) -> Option<u64> {
+        self.hurry
+            .filter(|hurry| timeout.is_none_or(|timeout| *hurry < timeout))
     }
 
     /// Adds a command that has nothing to do with the others (MS-SMB2 3.2.4.1.4).
@@ -215,7 +237,7 @@ impl Request {
             if self.context.key.is_some() {
                 bits |= flags::SIGNED;
             }
-            let header = Header {
+            let mut header = Header {
                 credit_charge: stamp.charge,
                 // In 3.x the ChannelSequence: it stays what it is, as a session has one channel.
                 status: NtStatus::SUCCESS,
@@ -229,6 +251,9 @@ impl Request {
                 session_id: self.context.session,
                 signature: [0; 16],
             };
+            if let Some(id) = self.async_id {
+                header.set_async_id(id);
+            }
             let end = part.start.saturating_add(part.len);
             let message = self.bytes.get_mut(part.start..end).ok_or(EINVAL)?;
             header.emit(&mut Writer::new(message))?;

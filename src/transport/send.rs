@@ -184,6 +184,7 @@ impl Wire {
                 tag: request.context.tag,
                 opens: opens.take(),
                 data_end: None,
+                put_off: None,
             };
             state.pending.insert(node.into_node(stamp.id, entry));
         }

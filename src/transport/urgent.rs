@@ -67,16 +67,22 @@ impl Wire {
         };
         let sent = request
             .ids()
-            .filter(|id| self.state.lock().pending.get(id).is_some())
-            .try_for_each(|id| self.cancel_now(&request.context, id));
+            .filter_map(|id| {
+                let state = self.state.lock();
+                Some((id, state.pending.get(&id)?.put_off))
+            })
+            .try_for_each(|(id, put_off)| self.cancel_now(&request.context, id, put_off));
         drop(turn);
         if sent.is_err() {
             self.kill(self.blame());
         }
     }
 
-    fn cancel_now(&self, context: &Context, id: u64) -> Result {
+    fn cancel_now(&self, context: &Context, id: u64, put_off: Option<u64>) -> Result {
         let mut request = Request::new(context, &Cancel)?;
+        if let Some(id) = put_off {
+            request.of_async(id);
+        }
         let mut stamps = [Stamp::default(); MAX_PARTS];
         stamps[0].id = id;
         request.finish(&stamps, None)?;
@@ -119,6 +125,7 @@ impl Wire {
             tag: 0,
             opens: None,
             data_end: None,
+            put_off: None,
         };
         state.pending.insert(node.into_node(id, entry));
         drop(state);

@@ -198,6 +198,18 @@ impl Wire {
         });
     }
 
+    /// Whether the server has put off a part of `request`.
+    pub(super) fn has_put_off(&self, request: &Request) -> bool {
+        let put_off = |id| {
+            let state = self.state.lock();
+            state
+                .pending
+                .get(&id)
+                .is_some_and(|entry| entry.put_off.is_some())
+        };
+        request.ids().any(put_off)
+    }
+
     /// Tells the sinks of `request` that nobody waits for their answers. Those whose answer is there
     /// already have it, or are about to.
     pub(super) fn leave(&self, request: &Request, error: Error) {
