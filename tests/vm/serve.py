@@ -47,6 +47,8 @@ parser.add_argument("--dir", required=True, help="sockets and console of this ru
 parser.add_argument("--lab", required=True, help="path of scripts/lab")
 parser.add_argument("--raw", action="store_true", help="print the output of one command, no TAP")
 parser.add_argument("--queue", required=True, help="file with the names of the cases that are to come")
+parser.add_argument("--then", help="another such file, for when the queue is empty and nobody holds the lock --after any more")
+parser.add_argument("--after", help="file with a lock that whoever is to be waited for holds")
 parser.add_argument("--shared", action="store_true", help="other VMs take cases from the queue, and print where this one prints")
 parser.add_argument("--timeout", type=float, default=900)
 parser.add_argument("qemu", nargs="+")
@@ -61,7 +63,16 @@ def elapsed():
 
 def next_case():
     """Takes the first case out of the queue; None when there is no more."""
-    with open(args.queue, "r+") as file:
+    case = take(args.queue)
+    if case or not args.then:
+        return case
+    with open(args.after, "r") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return take(args.then)
+
+
+def take(queue):
+    with open(queue, "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         first, _, rest = file.read().partition("\n")
         file.seek(0)
